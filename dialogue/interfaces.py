@@ -1,0 +1,136 @@
+"""The seams: what can be swapped, and the methods a part must have to fit. Nothing is inherited or registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from dialogue.context import ContextState, Tracker
+from dialogue.events import AnyEvent
+from dialogue.types import (
+    AudioChunk,
+    Effect,
+    Hypothesis,
+    Outcome,
+    Plan,
+    Step,
+    Transcript,
+    Utterance,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One thing in the home, as the home file describes it."""
+
+    id: str
+    name: str
+    domain: str
+    aliases: tuple[str, ...] = ()
+    area: str | None = None
+    device_class: str | None = None
+    features: tuple[str, ...] = ()
+    risky: bool = False
+    default: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An area or a floor; an area may lie on a floor."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    floor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemList:
+    """A list one can add to, such as the shopping list."""
+
+    id: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """A running timer, a set alarm or a set reminder. ``due`` is local time, None while paused or on an event."""
+
+    kind: str
+    id: str
+    due: datetime | None
+    seconds: float | None = None
+    name: str = ""
+    on: Mapping[str, Value] | None = None
+
+
+class Home(Protocol):
+    """What is in the home and how it stands. Reading is for anyone; only actions change it."""
+
+    devices: Mapping[str, Device]
+    areas: Mapping[str, Place]
+    floors: Mapping[str, Place]
+    lists: Mapping[str, ItemList]
+
+    def state(self, device_id: str) -> Mapping[str, Value]: ...
+
+    def clockworks(self, kind: str) -> tuple[Clockwork, ...]: ...
+
+
+class Recognizer(Protocol):
+    """Hears: audio chunks of one utterance in, a transcript out."""
+
+    def transcribe(self, chunks: Iterable[AudioChunk]) -> Transcript: ...
+
+
+class Splitter(Protocol):
+    """Understands: cuts what was heard into requests. ``state`` is the conversation so far."""
+
+    def split(self, hypotheses: Sequence[Hypothesis], state: ContextState) -> Utterance: ...
+
+
+class Policy(Protocol):
+    """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps."""
+
+    def plan(
+        self, utterance: Utterance, tracker: Tracker, now: datetime
+    ) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
+
+
+class Executor(Protocol):
+    """Does: runs one step's action and reports what came of it; never raises for what an action does."""
+
+    def run(self, step: Step, tracker: Tracker, now: datetime) -> Outcome: ...
+
+
+class TrackerStore(Protocol):
+    """Remembers: events per conversation, committed before `append` returns."""
+
+    def load(self, conversation: str) -> Tracker: ...
+
+    def append(self, tracker: Tracker, events: Sequence[AnyEvent]) -> None: ...
+
+    def conversations(self) -> tuple[str, ...]: ...
+
+    def forget(self, conversation: str) -> None: ...
+
+
+class Clock(Protocol):
+    """Local time; a simulated one stands still until told to move."""
+
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What time brought about in the home: effects, and the ids of clockworks that ended."""
+
+    effects: tuple[Effect, ...] = ()
+    ended: tuple[str, ...] = field(default=())
