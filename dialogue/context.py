@@ -32,7 +32,7 @@ class PastTurn:
 class ContextState:
     """What is remembered of a conversation.
 
-    ``mentioned`` holds one group of device ids per turn or step, newest last. ``effects`` holds, per step id,
+    ``mentioned`` holds, per turn (newest last), a group of device ids per request. ``effects`` holds, per step id,
     what the step changed, with the values before.
     """
 
@@ -40,7 +40,7 @@ class ContextState:
     steps: Mapping[str, Step] = field(default_factory=dict)
     questions: tuple[Question, ...] = ()
     effects: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)
-    mentioned: tuple[tuple[str, ...], ...] = ()
+    mentioned: tuple[tuple[tuple[str, ...], ...], ...] = ()
     slots: Mapping[str, Value] = field(default_factory=dict)
 
     @property
@@ -86,8 +86,8 @@ def after(state: ContextState, event: AnyEvent) -> ContextState:
         case QuestionClosed(step_id=step_id, slot=slot):
             left = tuple(q for q in state.questions if (q.step, q.slot) != (step_id, slot))
             return replace(state, questions=left)
-        case Mentioned(targets=targets):
-            return replace(state, mentioned=(*state.mentioned, targets))
+        case Mentioned(groups=groups):
+            return replace(state, mentioned=(*state.mentioned, groups))
         case SlotSet(name=name, value=value):
             return replace(state, slots={**state.slots, name: value})
         case _:

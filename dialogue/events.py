@@ -97,9 +97,9 @@ class QuestionClosed:
 
 @dataclass(frozen=True, slots=True)
 class Mentioned:
-    """Devices, in the order they were spoken of in this turn, by the user or in the answer."""
+    """Device ids spoken of in this turn, one group per request, in the order they were said."""
 
-    targets: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     time: datetime | None = None
     event: Literal["mentioned"] = "mentioned"
 

@@ -61,7 +61,11 @@ class ItemList:
 
 @dataclass(frozen=True, slots=True)
 class Clockwork:
-    """A running timer, a set alarm or a set reminder. ``due`` is local time, None while paused or on an event."""
+    """A running timer, a set alarm or a set reminder. ``due`` is local time, None while paused or on an event.
+
+    ``seconds`` is a timer's whole length, ``remaining`` what a paused one still has to run, ``name`` a
+    reminder's text, ``repeat`` the unit word after which an alarm rings again ("day", "weekday", ...).
+    """
 
     kind: str
     id: str
@@ -69,6 +73,9 @@ class Clockwork:
     seconds: float | None = None
     name: str = ""
     on: Mapping[str, Value] | None = None
+    area: str | None = None
+    repeat: str | None = None
+    remaining: float | None = None
 
 
 class Home(Protocol):

@@ -127,14 +127,21 @@ class When:
     text: str
     moment: Moment | None = None
     condition: Condition | None = None
+    entities: tuple[Entity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One intent with its entities: what a stretch of words can mean."""
+    """One intent with its entities: what a stretch of words can mean.
+
+    ``domains`` are the kinds of devices the sentence speaks of (empty: any); ``bare`` marks a name that was said
+    without a verb.
+    """
 
     intent: str
     entities: tuple[Entity, ...] = ()
+    domains: tuple[str, ...] = ()
+    bare: bool = False
 
     def get(self, name: str) -> Value:
         """The value of the first entity called ``name``, or None."""
@@ -157,6 +164,7 @@ class Request:
     end: int
     alternatives: tuple[Reading, ...] = ()
     negated: bool = False
+    take_back: bool = False
     exceptions: tuple[Request, ...] = ()
     when: tuple[When, ...] = ()
     after: tuple[int, ...] = ()

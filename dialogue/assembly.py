@@ -1,0 +1,269 @@
+"""From the chosen cuts to requests: operators take effect in their scope, corrections leave no trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dialogue.grammar.grammar import Grammar
+from dialogue.grammar.machine import ScoredReading
+from dialogue.splitter import Chart, Core, Item
+from dialogue.types import Condition, Reading, Request, Segment, SegmentKind, Utterance, When
+
+SAME_STANDING = 0.12
+
+
+@dataclass(slots=True)
+class Draft:
+    """A request being put together."""
+
+    core: Core
+    group: int
+    negated: bool = False
+    take_back: bool = False
+    exceptions: list[Draft] = field(default_factory=list)
+    when: list[When] = field(default_factory=list)
+    after: list[Draft] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    if_done: bool = False
+    replaces: bool = False
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """The walk over the items of a path."""
+
+    grammar: Grammar
+    chart: Chart
+    drafts: list[Draft] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    prefix: list[str] = field(default_factory=list)
+    fronted: list[When] = field(default_factory=list)
+    waiting: list[Draft] = field(default_factory=list)
+    first: Draft | None = None
+    last: Draft | None = None
+    joined: str = ""
+    group: int = 0
+    stray: list[str] = field(default_factory=list)
+    touching: bool = False
+    replaced_before: bool = False
+
+    def walk(self, items: list[Item]) -> None:
+        previous: Item | None = None
+        for item in items:
+            if item.kind == "unexplained":
+                self._unexplained(item, previous)
+            else:
+                self._close_stray(item)
+                self._take(item)
+            if item.kind != "filler":
+                previous = item
+        self._close_stray(None)
+
+    # --- unexplained words --------------------------------------------------------------
+
+    def _unexplained(self, item: Item, previous: Item | None) -> None:
+        word = self.chart.text.words(item.start, item.end)
+        if not self.stray:
+            after_request = previous is not None and previous.kind in _DONE
+            opens = word.casefold() in set(self.grammar.words.get("verbs", ()))
+            self.touching = after_request and not opens
+        self.stray.append(word)
+
+    def _close_stray(self, following: Item | None) -> None:
+        if not self.stray or (following is not None and following.kind == "filler"):
+            return
+        words = " ".join(self.stray)
+        self.stray = []
+        self.unexplained.append(words)
+        if self.touching and self.last is not None:
+            self.last.held.append(words)
+        if following is not None and following.kind in ("request", "pair", "fragment", "partial", "when", "condition"):
+            self.prefix.append(f"held:{words}")
+        self.touching = False
+
+    # --- items --------------------------------------------------------------------------
+
+    def _take(self, item: Item) -> None:
+        match item.kind:
+            case "request" | "fragment" | "partial":
+                assert item.core is not None
+                self._request(item.core)
+            case "pair":
+                assert item.core is not None
+                first = Core(item.start, item.core.start, self._pair_words(item), item.readings)
+                self._request(first)
+                self._request(Core(item.core.start, item.end, item.core.meant, item.core.readings, "fragment"))
+            case "and" | "then":
+                self.joined = item.kind
+            case "when":
+                assert item.spoken is not None
+                kind = item.spoken.kind
+                text = self.chart.text.words(item.start, item.end)
+                self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
+            case "condition":
+                self._qualify(_condition(item, self.chart))
+            case "never_mind":
+                self.drafts.clear()
+                self.last = None
+            case "scratch":
+                self._drop_group()
+            case "filler":
+                pass
+            case kind:
+                self.prefix.append(kind)
+
+    def _pair_words(self, item: Item) -> str:
+        return item.readings[0].reading.intent
+
+    def _qualify(self, when: When) -> None:
+        """A time or condition: of the request it follows, else of those that follow it."""
+        if self.last is not None and not self.joined and not self.prefix:
+            for draft in self.drafts:
+                if draft is self.last or (draft.group == self.last.group and not draft.when):
+                    draft.when.append(when)
+        else:
+            self.fronted.append(when)
+
+    def _request(self, core: Core) -> None:
+        prefix, self.prefix = self.prefix, []
+        spliced = core.kind == "fragment"
+        if not (spliced and self.last is not None):
+            self.group += 1
+        draft = Draft(core, self.group)
+        draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
+        if spliced and self.last is not None and {"except", "not"} & set(prefix) and "correct" not in prefix:
+            for member in self._members():
+                member.exceptions.append(draft)
+            self.joined = ""
+            return
+        draft.negated = "not" in prefix
+        draft.take_back = "take_back" in prefix
+        if "correct" in prefix and not draft.negated and not draft.take_back:
+            self._correct(draft, core)
+        self._order(draft, prefix)
+        draft.when += self.fronted
+        if self.joined != "and":
+            self.fronted = list(self.fronted) if not self.drafts else []
+        self.drafts.append(draft)
+        self.last, self.joined = draft, ""
+
+    def _members(self) -> list[Draft]:
+        assert self.last is not None
+        return [draft for draft in self.drafts if draft.group == self.last.group]
+
+    def _correct(self, draft: Draft, core: Core) -> None:
+        if self.last is not None and self.last in self.drafts:
+            self.drafts.remove(self.last)
+            if core.kind == "fragment":
+                draft.when = list(self.last.when)
+                draft.exceptions = list(self.last.exceptions)
+                draft.negated = self.last.negated
+                draft.after = list(self.last.after)
+        elif self.last is None:
+            draft.replaces = True
+
+    def _drop_group(self) -> None:
+        if self.last is None:
+            return
+        group = self.last.group
+        self.drafts = [draft for draft in self.drafts if draft.group != group]
+
+    def _order(self, draft: Draft, prefix: list[str]) -> None:
+        previous = self.drafts[-1] if self.drafts else None
+        if "but_first" in prefix and previous is not None:
+            previous.after.append(draft)
+        elif self.joined == "then" and previous is not None:
+            draft.after.append(previous)
+        elif self.first is not None:
+            draft.after.append(self.first)
+        if "before" in prefix and previous is not None and previous not in self.waiting:
+            draft.after.append(previous)
+        elif "after" in prefix and previous is not None and previous not in self.waiting:
+            previous.after.append(draft)
+        for waiting in self.waiting:
+            waiting.after.append(draft)
+        self.waiting = [draft] if "before" in prefix and previous is None else []
+        if "after" in prefix and previous is None:
+            self.first = draft
+        elif "first" in prefix:
+            self.first = draft
+
+
+_DONE = {"request", "pair", "fragment", "when", "condition"}
+
+
+def _condition(item: Item, chart: Chart) -> When:
+    reading = item.readings[0].reading
+    kind = str(reading.get("kind") or "if")
+    text = chart.text.words(item.start, item.end)
+    comparison = str(reading.get("comparison") or "=")
+    target = reading.get("name") or reading.get("target")
+    condition = Condition(
+        target=target,  # type: ignore[arg-type]
+        attribute=str(reading.get("attribute") or "state"),
+        comparison=comparison,  # type: ignore[arg-type]
+        value=reading.get("state") if reading.get("state") is not None else reading.get("value"),
+        event=kind == "on",
+        text=text,
+    )
+    return When(kind, text, condition=condition)  # type: ignore[arg-type]
+
+
+def assemble(grammar: Grammar, chart: Chart, items: list[Item], cost: float) -> Utterance:
+    """The utterance that a path of items stands for."""
+    assembly = _Assembly(grammar, chart)
+    assembly.walk(items)
+    drafts = [draft for draft in assembly.drafts if draft.core.readings]
+    unfinished = [draft.core.meant for draft in assembly.drafts if not draft.core.readings]
+    return Utterance(
+        text=chart.text.words(0, chart.size),
+        requests=tuple(_finished(draft, drafts, chart) for draft in drafts),
+        unexplained=(*assembly.unexplained, *unfinished),
+        segments=tuple(_segments(items, chart)),
+        cost=cost,
+    )
+
+
+def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
+    first, *others = draft.core.readings
+    return Request(
+        text=chart.text.words(draft.core.start, draft.core.end),
+        meant=draft.core.meant if draft.core.kind == "fragment" else draft.core.meant,
+        reading=first.reading,
+        start=draft.core.start,
+        end=draft.core.end,
+        alternatives=_alternatives(first, others),
+        negated=draft.negated,
+        take_back=draft.take_back,
+        exceptions=tuple(_finished(exception, [], chart) for exception in draft.exceptions),
+        when=tuple(draft.when),
+        after=tuple(sorted({drafts.index(one) for one in draft.after if one in drafts})),
+        if_done=draft.if_done,
+        held=" ".join(draft.held),
+        replaces=draft.replaces,
+    )
+
+
+def _alternatives(first: ScoredReading, others: list[ScoredReading]) -> tuple[Reading, ...]:
+    return tuple(other.reading for other in others if other.cost - first.cost < SAME_STANDING)
+
+
+def _segments(items: list[Item], chart: Chart) -> list[Segment]:
+    kinds: dict[str, SegmentKind] = {
+        "request": "request",
+        "pair": "request",
+        "fragment": "fragment",
+        "partial": "fragment",
+        "filler": "filler",
+        "unexplained": "unexplained",
+    }
+    found: list[Segment] = []
+    for item in items:
+        kind = kinds.get(item.kind, "operator")
+        label = item.core.readings[0].reading.intent if item.core and item.core.readings else item.kind
+        if kind == "unexplained" and found and found[-1].kind == kind:
+            start = found.pop().start
+        else:
+            start = item.start
+        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
+    return found

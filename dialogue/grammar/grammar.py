@@ -1,0 +1,299 @@
+"""The grammar of one language: loaded once, asked for the spans of a text and the readings of a span."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from dialogue.errors import GrammarError
+from dialogue.grammar.automaton import State
+from dialogue.grammar.compiled import Block, Compiled, Template
+from dialogue.grammar.lists import ValueTree
+from dialogue.grammar.machine import Machine, Option, ScoredReading, Stretch, Text, weights
+from dialogue.grammar.names import home_values
+from dialogue.grammar.numbers import Numbers
+from dialogue.grammar.times import TimeValues, moment
+from dialogue.grammar.tokens import Token, tokenize
+from dialogue.interfaces import Home
+from dialogue.types import Moment
+
+CACHE_FORMAT = 1
+_OPERATOR_FILES = ("operators", "times")
+_NOT_SENTENCES = ("responses", "numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch that templates accept, with the numbers of those templates."""
+
+    start: int
+    end: int
+    templates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
+
+    start: int
+    end: int
+    kind: str
+    moment: Moment
+
+
+class Grammar:
+    """The compiled sentences of one language together with the names of one home."""
+
+    def __init__(self, language: str, main: Compiled, times: Compiled, words: Mapping[str, Any]) -> None:
+        self.language = language
+        self.words = words
+        self.main = Machine(main)
+        self.times = Machine(times)
+        self.numbers = Numbers(language)
+        self._scope_words = frozenset(words.get("scope", ()))
+        self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
+        self._home_tree = ValueTree()
+        self._static_tree = ValueTree()
+        self._static_tree.extend(main.values)
+        self._times_tree = TimeValues()
+        self._times_tree.extend(times.values)
+
+    @classmethod
+    def load(cls, language: str, folders: Sequence[Path] = (), *, home: Home | None = None) -> Grammar:
+        """The shipped grammar of a language, or, with ``folders``, those folders' sentences in its place.
+
+        Errors: `GrammarError` with file and line.
+        """
+        files, pack = _files(language, folders)
+        compiled = _from_cache(language, files, pack)
+        grammar = cls(language, *compiled)
+        if home is not None:
+            grammar.use(home)
+        return grammar
+
+    def use(self, home: Home) -> None:
+        """Take the names from this home; nothing is compiled again."""
+        tree = ValueTree()
+        tree.extend(home_values(home, self.words))
+        self._home_tree = tree
+
+    def text(self, text: str) -> Text:
+        """Text cut into tokens, with everything that lists, numbers and times explain in it."""
+        return self.text_of([self._with_doubles(token) for token in tokenize(text)])
+
+    def _with_doubles(self, token: Token) -> Token:
+        """The token with the words it may have been heard for, or be a form of."""
+        word = token.key.strip()
+        others = {table[word] for table in self._doubles if word in table} - {word}
+        return replace(token, heard_for=tuple(f" {other}" for other in others)) if others else token
+
+    def text_of(self, tokens: Sequence[Token]) -> Text:
+        keys = [token.key.strip() for token in tokens]
+        numbers = self.numbers.spans(keys)
+        ordinals = self.numbers.ordinals(keys)
+        bare = tuple(tokens)
+        first = [self._time_stretches(bare, at, numbers[at], ordinals[at]) for at in range(len(bare))]
+        spoken = self._moments(Text(bare, tuple(first), (1.0,) * len(bare)))
+        rows = [self._stretches(bare, at, numbers[at], ordinals[at], spoken) for at in range(len(bare))]
+        return Text(bare, tuple(rows), weights(tokens, self._scope_words))
+
+    def spoken(self, text: Text) -> list[Spoken]:
+        """The time expressions of a text."""
+        return [
+            Spoken(start, stretch.end, *_kind_and_moment(option))
+            for start, row in enumerate(text.lattice)
+            for stretch in row
+            for symbol, option in stretch.options.items()
+            if symbol == _SPOKEN
+        ]
+
+    def ends(self, text: Text, start: int, state: State | None = None) -> Iterable[tuple[int, State]]:
+        """Positions reached from ``start`` (or from ``state`` at ``start``) with their states."""
+        return self.main.ends(text, start, state)
+
+    def block(self, template: int) -> Block:
+        return self.main.compiled.blocks[self.main.compiled.templates[template].block]
+
+    def template(self, number: int) -> Template:
+        return self.main.compiled.templates[number]
+
+    def readings(
+        self, text: Text, start: int, end: int, templates: Iterable[int], *, area: bool = False
+    ) -> list[ScoredReading]:
+        """Readings of a span, the cheapest first."""
+        return self.main.readings(text, start, end, templates, area=area)
+
+    def _time_stretches(
+        self,
+        tokens: tuple[Token, ...],
+        at: int,
+        numbers: Sequence[tuple[int, float]],
+        ordinals: Sequence[tuple[int, float]],
+    ) -> tuple[Stretch, ...]:
+        return _row(self.times, tokens, at, (self._times_tree,), numbers, ordinals)
+
+    def _moments(self, text: Text) -> list[list[tuple[int, str, Moment]]]:
+        found: list[list[tuple[int, str, Moment]]] = []
+        for start in range(len(text.tokens)):
+            row: list[tuple[int, str, Moment]] = []
+            for end, state in self.times.ends(text, start):
+                if end == start or not state.accepts:
+                    continue
+                best = self.times.readings(text, start, end, state.accepts)[0]
+                slots = {entity.name: entity.value for entity in best.reading.entities}
+                kind = str(slots.pop("kind", best.block.extra.get("kind_of_time", "at")))
+                row.append((end, kind, moment(best.reading.intent, slots, text.words(start, end))))
+            found.append(row)
+        return found
+
+    def _stretches(
+        self,
+        tokens: tuple[Token, ...],
+        at: int,
+        numbers: Sequence[tuple[int, float]],
+        ordinals: Sequence[tuple[int, float]],
+        spoken: Sequence[Sequence[tuple[int, str, Moment]]],
+    ) -> tuple[Stretch, ...]:
+        trees = (self._static_tree, self._home_tree)
+        row = list(_row(self.main, tokens, at, trees, numbers, ordinals))
+        for end, kind, moment in spoken[at]:
+            row.append(self._moment_stretch(end, kind, moment))
+        return tuple(row)
+
+    def _moment_stretch(self, end: int, kind: str, moment: Moment) -> Stretch:
+        name = "length" if kind == "length" else "moment"
+        cost = BARE_TIME if kind == "bare" else 0.0
+        options = {
+            number: Option(moment, cost)  # type: ignore[arg-type]
+            for number, symbol in enumerate(self.main.compiled.network.symbols)
+            if symbol.list_name == name and kind not in ("for", "until")
+        }
+        options[_SPOKEN] = Option({"kind": kind, "moment": moment}, 0.0)
+        return Stretch(end, frozenset(options), options)
+
+
+_SPOKEN = -1
+BARE_TIME = 0.1
+
+
+def _kind_and_moment(option: Option) -> tuple[str, Moment]:
+    assert isinstance(option.value, dict)
+    return option.value["kind"], option.value["moment"]
+
+
+def _row(
+    machine: Machine,
+    tokens: tuple[Token, ...],
+    at: int,
+    trees: Iterable[ValueTree],
+    numbers: Sequence[tuple[int, float]],
+    ordinals: Sequence[tuple[int, float]],
+) -> tuple[Stretch, ...]:
+    """The lattice edges that start at one token."""
+    found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
+    found += [machine.number_stretch(end, value) for end, value in numbers]
+    found += [machine.ordinal_stretch(end, value) for end, value in ordinals]
+    return tuple(stretch for stretch in found if stretch is not None)
+
+
+# --- loading ----------------------------------------------------------------------------
+
+
+def shipped_grammars() -> Path:
+    """The folder of the grammars that come with the program."""
+    beside = Path(__file__).resolve().parents[2] / "grammars"
+    if beside.is_dir():
+        return beside
+    return Path(str(resources.files("onebreath_grammars")))
+
+
+def _files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
+    """The sentence files of a language, and the name of the intent pack that goes with them (or None)."""
+    own = shipped_grammars() / language
+    if not own.is_dir():
+        known = sorted(folder.name for folder in shipped_grammars().iterdir() if folder.is_dir())
+        raise GrammarError(f"no grammar for language {language!r}; there is one for {', '.join(known)}")
+    shipped = [path for path in sorted(own.glob("*.yaml")) if path.stem not in _NOT_SENTENCES]
+    if not folders:
+        return shipped, language
+    files = [path for path in shipped if path.stem in _OPERATOR_FILES]
+    for folder in folders:
+        if not folder.is_dir():
+            raise GrammarError(f"{folder}: no such folder of sentence files")
+        found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        if not found:
+            raise GrammarError(f"{folder}: holds no .yaml sentence files")
+        files += found
+    return files, None
+
+
+def _from_cache(
+    language: str, files: Sequence[Path], pack: str | None
+) -> tuple[Compiled, Compiled, dict[str, Any]]:
+    """The compiled grammar, from the cache where the same content was compiled before."""
+    path = _cache_folder() / f"{_fingerprint(files, pack)}.grammar"
+    try:
+        with path.open("rb") as file:
+            cached: tuple[Compiled, Compiled, dict[str, Any]] = pickle.load(file)
+            return cached
+    except (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError):
+        pass
+    compiled = compile_files(language, files, pack)
+    _store(path, compiled)
+    return compiled
+
+
+def compile_files(
+    language: str, files: Sequence[Path], pack: str | None
+) -> tuple[Compiled, Compiled, dict[str, Any]]:
+    """Read and compile sentence files; ``pack`` is the language of a home-assistant-intents pack to add."""
+    from dialogue.grammar import sentences  # hassil and YAML are only needed when compiling
+
+    source = sentences.Source(language)
+    if pack is not None:
+        import home_assistant_intents
+
+        data = home_assistant_intents.get_intents(pack)
+        if data is not None:
+            sentences.add_data(source, data, f"home_assistant_intents/{pack}")
+    for path in files:
+        sentences.add_file(source, path)
+    return (*sentences.compile_source(source), source.words)
+
+
+def _fingerprint(files: Sequence[Path], pack: str | None) -> str:
+    """A hash over everything the compiled grammar depends on."""
+    digest = hashlib.sha256(f"{CACHE_FORMAT}".encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    if pack is not None:
+        digest.update(metadata.version("home-assistant-intents").encode() + pack.encode())
+    for path in files:
+        try:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        except OSError as error:
+            raise GrammarError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()[:32]
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+    return Path(base) / "onebreath" / "grammars"
+
+
+def _store(path: Path, compiled: tuple[Compiled, Compiled, dict[str, Any]]) -> None:
+    """Write the cache so that readers see all of it or nothing; a cache that cannot be written is left out."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            pickle.dump(compiled, file, protocol=5)
+        Path(file.name).replace(path)
+    except OSError:
+        return

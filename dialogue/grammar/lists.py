@@ -1,0 +1,79 @@
+"""Lists of values as a tree over tokens: one walk finds every value that starts at a place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dialogue.grammar.tokens import Token, tokenize
+from dialogue.types import Value
+
+
+@dataclass(frozen=True, slots=True)
+class ListValue:
+    """One value of a list: what it stands for, the domain it belongs to, what choosing it costs."""
+
+    list_name: str
+    value: Value
+    domain: str | None = None
+    cost: float = 0.0
+
+
+@dataclass(slots=True)
+class _Node:
+    branches: dict[str, _Node] = field(default_factory=dict)
+    values: list[ListValue] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs."""
+
+    end: int
+    values: tuple[ListValue, ...]
+    cost: float = 0.0
+
+
+SPLIT_COST = 0.2
+
+
+class ValueTree:
+    """All values of all lists. ``find`` also hears a word written in two ("hall way") at a small cost."""
+
+    def __init__(self) -> None:
+        self._root = _Node()
+
+    def add(self, text: str, value: ListValue) -> None:
+        node = self._root
+        for token in tokenize(text):
+            node = node.branches.setdefault(token.key.strip(), _Node())
+        if node is not self._root and value not in node.values:
+            node.values.append(value)
+
+    def extend(self, entries: Iterable[tuple[str, ListValue]]) -> None:
+        for text, value in entries:
+            self.add(text, value)
+
+    def find(self, tokens: Sequence[Token], begin: int) -> list[Found]:
+        """Every value that starts at token ``begin``."""
+        found: list[Found] = []
+        todo = [(self._root, begin, 0.0)]
+        while todo:
+            node, position, cost = todo.pop()
+            if node.values:
+                found.append(Found(position, tuple(node.values), cost))
+            if position >= len(tokens) or not node.branches:
+                continue
+            word = tokens[position].key.strip()
+            branch = node.branches.get(word)
+            if branch is not None:
+                todo.append((branch, position + 1, cost))
+            joined = word
+            for extra in range(1, 4):
+                if position + extra >= len(tokens):
+                    break
+                joined += tokens[position + extra].key.strip()
+                branch = node.branches.get(joined)
+                if branch is not None:
+                    todo.append((branch, position + extra + 1, cost + SPLIT_COST))
+        return found

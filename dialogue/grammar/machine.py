@@ -1,0 +1,246 @@
+"""A compiled grammar at work: finding the spans of a text, and reading the slots of the spans one keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dialogue.grammar.automaton import WILDCARD, Automaton, Edge, ListArc, State
+from dialogue.grammar.compiled import Block, Compiled
+from dialogue.grammar.lists import Found, ListValue
+from dialogue.grammar.tokens import Token
+from dialogue.types import Entity, Reading, Value
+
+WILD_COST = 0.35
+HEARD_COST = 0.4
+NAME_GAIN = 0.02
+LIST_COST = 0.004
+OWN_COST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way a list explains a stretch: the slot value and its cost."""
+
+    value: Value
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(Edge):
+    """An edge of the lattice with the values behind it, per symbol."""
+
+    options: dict[int, Option]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A slot's stretch of tokens; ``value`` is None for a wildcard, whose text is its value."""
+
+    slot: str
+    start: int
+    end: int
+    value: Value
+    wild: bool
+    before: Capture | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredReading:
+    """A reading of a span, what it costs, and the block it came from."""
+
+    cost: float
+    reading: Reading
+    block: Block
+    template: int
+    wild_tokens: int
+
+    @property
+    def bare(self) -> bool:
+        return self.reading.bare
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Tokens with their lattice, ready to be matched. ``weights`` is the wildcard cost of each token."""
+
+    tokens: tuple[Token, ...]
+    lattice: tuple[tuple[Stretch, ...], ...]
+    weights: tuple[float, ...]
+
+    def words(self, start: int, end: int) -> str:
+        """The tokens from ``start`` to ``end`` as they were written."""
+        pieces = [(" " if token.spaced else "") + token.text for token in self.tokens[start:end]]
+        return "".join(pieces).strip()
+
+
+class Machine:
+    """One compiled grammar: its automaton, and which list references each value can serve."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.automaton = Automaton(compiled.network)
+        self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
+        self._ranges = [
+            (number, compiled.ranges[symbol.list_name])
+            for number, symbol in enumerate(compiled.network.symbols)
+            if symbol.list_name in compiled.ranges
+        ]
+        self._numbers: dict[float, dict[int, Option]] = {}
+        self._ordinals = self._symbols_of("ordinal")
+        self._any_number = self._symbols_of("number")
+
+    def _symbols_of(self, list_name: str) -> list[int]:
+        symbols = enumerate(self.compiled.network.symbols)
+        return [number for number, symbol in symbols if symbol.list_name == list_name]
+
+    def serving(self, value: ListValue) -> frozenset[int]:
+        """The symbols that may move over a value."""
+        key = (value.list_name, value.domain)
+        known = self._serving.get(key)
+        if known is None:
+            known = frozenset(
+                number
+                for number, symbol in enumerate(self.compiled.network.symbols)
+                if symbol.list_name == value.list_name
+                and (value.domain is None or not symbol.domains or value.domain in symbol.domains)
+            )
+            self._serving[key] = known
+        return known
+
+    def value_stretch(self, found: Found) -> Stretch | None:
+        """The lattice edge of a stretch that lists explain."""
+        options: dict[int, Option] = {}
+        for value in found.values:
+            option = Option(value.value, value.cost + found.cost)
+            for symbol in self.serving(value):
+                if symbol not in options or option.cost < options[symbol].cost:
+                    options[symbol] = option
+        return Stretch(found.end, frozenset(options), options) if options else None
+
+    def number_stretch(self, end: int, number: float) -> Stretch | None:
+        """The lattice edge of a spoken number."""
+        options = self._numbers.get(number)
+        if options is None:
+            found = ((symbol, listed.value(number)) for symbol, listed in self._ranges)
+            options = {symbol: Option(value, 0.0) for symbol, value in found if value is not None}
+            plain = int(number) if float(number).is_integer() else number
+            options.update({symbol: Option(plain, 0.0) for symbol in self._any_number})
+            self._numbers[number] = options
+        return Stretch(end, frozenset(options), options) if options else None
+
+    def ordinal_stretch(self, end: int, number: float) -> Stretch | None:
+        """The lattice edge of a spoken ordinal ("first")."""
+        options = {symbol: Option(int(number), 0.0) for symbol in self._ordinals}
+        return Stretch(end, frozenset(options), options) if options else None
+
+    def ends(self, text: Text, begin: int, state: State | None = None) -> Iterator[tuple[int, State]]:
+        """Every position reached from ``begin`` with its state (the position itself first)."""
+        return self.automaton.run(text.tokens, text.lattice, begin, state)
+
+    def readings(
+        self, text: Text, begin: int, end: int, templates: Iterable[int], *, area: bool = False
+    ) -> list[ScoredReading]:
+        """How the span can be read by these templates, the cheapest first; one entry per distinct reading."""
+        best: dict[tuple[str, str], ScoredReading] = {}
+        for template in templates:
+            block = self.compiled.blocks[self.compiled.templates[template].block]
+            if block.needs_area and not area:
+                continue
+            scored = self._read(text, begin, end, template, block)
+            if scored is None:
+                continue
+            key = (block.intent, repr(scored.reading.entities))
+            best[key] = _merged(best.get(key), scored)
+        return sorted(best.values(), key=lambda scored: (scored.cost, scored.reading.intent))
+
+    def _read(
+        self, text: Text, begin: int, end: int, template: int, block: Block
+    ) -> ScoredReading | None:
+        """The cheapest path of one template over a span (Viterbi over token positions and network states)."""
+        reached: list[dict[int, tuple[float, Capture | None]]] = [{} for _ in range(end - begin + 1)]
+        reached[0][self.compiled.network.starts[template]] = (0.0, None)
+        for position in range(begin, end):
+            for item, (cost, capture) in reached[position - begin].items():
+                for target, where, extra, new in self._moves(text, item, position, end, capture):
+                    layer = reached[where - begin]
+                    known = layer.get(target)
+                    if known is None or cost + extra < known[0]:
+                        layer[target] = (cost + extra, new)
+        finished = [
+            (cost, capture) for item, (cost, capture) in reached[-1].items() if self.automaton.ends(item)
+        ]
+        if not finished:
+            return None
+        cost, capture = min(finished, key=lambda way: way[0])
+        return self._scored(text, cost, capture, template, block)
+
+    def _moves(
+        self, text: Text, item: int, position: int, end: int, capture: Capture | None
+    ) -> Iterator[tuple[int, int, float, Capture | None]]:
+        token = text.tokens[position]
+        following = position + 1
+        for target in self.automaton.steps(item, token.key):
+            yield target, following, 0.0, capture
+        for key in token.heard_for:
+            for target in self.automaton.steps(item, key):
+                yield target, following, HEARD_COST, capture
+        if item in self.compiled.network.loops and capture is not None and capture.wild:
+            longer = Capture(capture.slot, capture.start, following, None, True, capture.before)
+            yield item, following, text.weights[position], longer
+        for arc in self.automaton.arcs(item, token.spaced):
+            yield from self._list_moves(text, arc, position, end, capture)
+
+    def _list_moves(
+        self, text: Text, arc: ListArc, position: int, end: int, capture: Capture | None
+    ) -> Iterator[tuple[int, int, float, Capture | None]]:
+        if self.compiled.network.symbols[arc.symbol].list_name == WILDCARD:
+            new = Capture(arc.slot, position, position + 1, None, True, capture)
+            yield arc.target, position + 1, text.weights[position], new
+            return
+        for stretch in text.lattice[position]:
+            option = stretch.options.get(arc.symbol)
+            if option is not None and stretch.end <= end:
+                new = Capture(arc.slot, position, stretch.end, option.value, False, capture)
+                yield arc.target, stretch.end, option.cost + LIST_COST * (stretch.end - position), new
+
+    def _scored(
+        self, text: Text, cost: float, capture: Capture | None, template: int, block: Block
+    ) -> ScoredReading:
+        entities: list[Entity] = []
+        wild = 0
+        while capture is not None:
+            words = text.words(capture.start, capture.end)
+            value = words if capture.wild else capture.value
+            wild += capture.end - capture.start if capture.wild else 0
+            entities.append(Entity(capture.slot, value, words))
+            if capture.slot == "name" and not capture.wild:
+                cost -= NAME_GAIN + 0.001 * len(words)
+            capture = capture.before
+        entities.reverse()
+        said = {entity.name for entity in entities}
+        given = [Entity(name, value) for name, value in block.slots.items() if name not in said]
+        extra = block.extra.get("cost", 0.0)
+        cost += float(extra) if isinstance(extra, (int, float, str)) else 0.0
+        cost += OWN_COST if block.own else 0.0
+        bare = self.compiled.templates[template].bare
+        reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
+        return ScoredReading(cost, reading, block, template, wild)
+
+
+def _merged(known: ScoredReading | None, new: ScoredReading) -> ScoredReading:
+    """The cheaper of two equal readings, speaking of the kinds of devices of both."""
+    if known is None:
+        return new
+    cheaper = new if new.cost < known.cost else known
+    if not known.reading.domains or not new.reading.domains:
+        domains: tuple[str, ...] = ()
+    else:
+        domains = tuple(sorted({*known.reading.domains, *new.reading.domains}))
+    bare = known.bare and new.bare
+    return replace(cheaper, reading=replace(cheaper.reading, domains=domains, bare=bare))
+
+
+def weights(tokens: Sequence[Token], scope_words: frozenset[str]) -> tuple[float, ...]:
+    """What each token costs inside a wildcard: words that usually cut or qualify cost double."""
+    return tuple(WILD_COST * (2 if token.key.strip() in scope_words else 1) for token in tokens)

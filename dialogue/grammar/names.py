@@ -1,0 +1,61 @@
+"""What the home adds to the grammar: names of devices, areas, floors and lists, nouns and pronouns for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dialogue.grammar.lists import ListValue
+from dialogue.interfaces import Home
+
+NOUN_COST = 0.15
+PRONOUN_COST = 0.1
+
+
+def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """Spellings and list values for everything in the home that can be named."""
+    for device in home.devices.values():
+        for spelling in (device.name, *device.aliases):
+            yield spelling, ListValue("name", device.name, device.domain)
+    for kind, places in (("area", home.areas), ("floor", home.floors)):
+        for place in places.values():
+            for spelling in (place.name, *place.aliases):
+                yield spelling, ListValue(kind, place.name)
+    for listed in home.lists.values():
+        for spelling in (listed.name, *listed.aliases):
+            yield spelling, ListValue("list_name", listed.name)
+            yield spelling, ListValue("name", listed.name, "todo")
+    yield from _nouns(home, words)
+    yield from _pronouns(words)
+
+
+def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
+    plural = str(words.get("plural", ""))
+    heads: dict[str, set[str]] = {}
+    for device in home.devices.values():
+        for spelling in (device.name, *device.aliases):
+            head = spelling.casefold().split()[-1]
+            heads.setdefault(head, set()).add(device.domain)
+    for noun, domains in heads.items():
+        for domain in domains:
+            yield from _forms(noun, noun, domain, plural)
+    for noun, body in dict(words.get("nouns", {})).items():
+        for domain in body["domains"]:
+            yield from _forms(str(noun), str(body.get("like", noun)), domain, plural)
+
+
+def _forms(said: str, noun: str, domain: str, plural: str) -> Iterator[tuple[str, ListValue]]:
+    many = plural and said.endswith(plural)
+    yield said, _noun(noun, "all" if many else "one", domain)
+    if plural and not many:
+        yield said + plural, _noun(noun, "all", domain)
+
+
+def _noun(noun: str, number: str, domain: str) -> ListValue:
+    return ListValue("name", {"noun": noun, "number": number}, domain, NOUN_COST)
+
+
+def _pronouns(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    for pronoun, number in dict(words.get("pronouns", {})).items():
+        yield str(pronoun), ListValue("name", {"pronoun": str(number)}, None, PRONOUN_COST)
