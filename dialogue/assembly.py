@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
 from dialogue.grammar.machine import ScoredReading
 from dialogue.splitter import Chart, Core, Item
-from dialogue.types import Condition, Reading, Request, Segment, SegmentKind, Utterance, When
+from dialogue.types import Condition, Entity, Reading, Request, Segment, SegmentKind, Utterance, When
 
 SAME_STANDING = 0.12
 
@@ -45,7 +46,7 @@ class _Assembly:
     group: int = 0
     stray: list[str] = field(default_factory=list)
     touching: bool = False
-    replaced_before: bool = False
+    retracted: bool = False
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -104,7 +105,7 @@ class _Assembly:
                 self._qualify(_condition(item, self.chart))
             case "never_mind":
                 self.drafts.clear()
-                self.last = None
+                self.last, self.retracted = None, True
             case "scratch":
                 self._drop_group()
             case "filler":
@@ -146,6 +147,16 @@ class _Assembly:
             self.fronted = list(self.fronted) if not self.drafts else []
         self.drafts.append(draft)
         self.last, self.joined = draft, ""
+
+    def answer_with_times(self) -> None:
+        """A time that no request follows is an answer: "tomorrow at nine"."""
+        if self.drafts or not self.fronted:
+            return
+        for when in self.fronted:
+            slot = "length" if when.kind == "for" else "moment"
+            reading = Reading("Inform", (Entity(slot, when.moment, when.text),))  # type: ignore[arg-type]
+            scored = ScoredReading(0.0, reading, Block("Inform", "answer"), -1, 0)
+            self.drafts.append(Draft(Core(0, self.chart.size, when.text, (scored,)), 0))
 
     def _members(self) -> list[Draft]:
         assert self.last is not None
@@ -213,6 +224,7 @@ def assemble(grammar: Grammar, chart: Chart, items: list[Item], cost: float) -> 
     """The utterance that a path of items stands for."""
     assembly = _Assembly(grammar, chart)
     assembly.walk(items)
+    assembly.answer_with_times()
     drafts = [draft for draft in assembly.drafts if draft.core.readings]
     unfinished = [draft.core.meant for draft in assembly.drafts if not draft.core.readings]
     return Utterance(
@@ -221,6 +233,7 @@ def assemble(grammar: Grammar, chart: Chart, items: list[Item], cost: float) -> 
         unexplained=(*assembly.unexplained, *unfinished),
         segments=tuple(_segments(items, chart)),
         cost=cost,
+        retracted=assembly.retracted,
     )
 
 

@@ -106,5 +106,6 @@ def _changed(state: ContextState, event: StepChanged) -> ContextState:
     if step is None:
         return state
     slots = step.slots if event.slots is None else event.slots
-    changed = replace(step, status=event.status, reason=event.reason, slots=slots)
+    schedule = event.schedule or step.schedule
+    changed = replace(step, status=event.status, reason=event.reason, slots=slots, schedule=schedule)
     return replace(state, steps={**state.steps, step.id: changed})

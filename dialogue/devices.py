@@ -22,7 +22,7 @@ LEVELS: Mapping[str, str] = {
 
 _READ_ONLY = frozenset({"sensor", "binary_sensor", "person", "weather", "sun", "todo", "calendar", "zone"})
 _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    "light": ("state", "brightness", "color"),
+    "light": ("state", "brightness", "color", "color_temperature"),
     "cover": ("state", "position"),
     "valve": ("state", "position"),
     "fan": ("state", "speed"),
@@ -60,7 +60,8 @@ _ATTRIBUTE_NAMES: Mapping[tuple[str, str], str] = {
     ("cover", "current_position"): "position",
 }
 _OPEN_OR_CLOSED: Mapping[str, int] = {"open": 100, "opening": 100, "closed": 0, "closing": 0}
-_FEATURES: Mapping[str, str] = {"brightness": "dim", "color": "color"}
+_KELVIN = (1000, 10000)
+_FEATURES: Mapping[str, str] = {"brightness": "dim", "color": "color", "color_temperature": "color"}
 _WORDS = frozenset({"media", "area"})
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 
@@ -158,6 +159,8 @@ def limits(device: Device, attribute: str) -> tuple[float | None, float | None]:
     """The lowest and highest value of a number attribute; None where there is no limit."""
     if attribute == LEVELS.get(device.domain):
         return 0, 100
+    if attribute == "color_temperature":
+        return _KELVIN
     return device.minimum, device.maximum
 
 
@@ -183,7 +186,7 @@ def _switching(level: str, have: Mapping[str, Value], change: Mapping[str, Value
     result: dict[str, Value] = {}
     if level in change:
         result["state"] = "on" if _positive(change[level]) else "off"
-    elif "color" in change:
+    elif "color" in change or "color_temperature" in change:
         result["state"] = "on"
     state = change.get("state", result.get("state"))
     if level not in change and level in have:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
-from dialogue.types import Effect, Question, Request, Step, StepStatus, Value
+from dialogue.types import Effect, Question, Request, Schedule, Step, StepStatus, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class StepChanged:
     status: StepStatus
     reason: str = ""
     slots: Mapping[str, Value] | None = None
+    schedule: Schedule | None = None
     time: datetime | None = None
     event: Literal["step_changed"] = "step_changed"
 

@@ -108,7 +108,7 @@ def find(language: str, given: str | Path | None = None) -> Path | None:
     ONEBREATH_MODELS names no folder, and for a language without a known model.
     """
     if given is not None:
-        return _given(language, Path(given).expanduser())
+        return _given(language, _expanded(given))
     return _in_environment(language) or _in_cache(_known(language))
 
 
@@ -162,7 +162,7 @@ def _known(language: str) -> SpeechModel:
 
 
 def _given(language: str, folder: Path) -> Path:
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise SpeechModelError(f"{folder}: there is no such folder; name the folder of a Vosk model")
     found = next(filter(_is_model, _candidates(folder, language)), None)
     if found is None:
@@ -190,8 +190,8 @@ def _in_environment(language: str) -> Path | None:
     value = os.environ.get(VARIABLE)
     if not value:
         return None
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
+    folder = _expanded(value)
+    if not _is_folder(folder):
         raise SpeechModelError(
             f"{VARIABLE}={value}: there is no such folder; correct the variable or unset it"
         )
@@ -207,8 +207,15 @@ def _candidates(folder: Path, language: str) -> tuple[Path, ...]:
     return (folder / language, *named, folder)
 
 
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # the home of a user who does not exist
+        return Path(path)
+
+
 def _is_model(folder: Path) -> bool:
-    return (folder / "am" / "final.mdl").is_file() and (folder / "conf").is_dir()
+    return _size(folder / "am" / "final.mdl") >= 0 and _is_folder(folder / "conf")
 
 
 def _is_of_another(folder: Path, language: str) -> bool:
@@ -219,7 +226,7 @@ def _is_of_another(folder: Path, language: str) -> bool:
 def _is_of(folder: Path, model: SpeechModel) -> bool:
     """Whether the folder is meant to be this model, right or damaged, and not one of the user's own."""
     sizes = {file.path: file.size for file in model.files}
-    same = (folder / "am" / "final.mdl").stat().st_size == sizes["am/final.mdl"]
+    same = _size(folder / "am" / "final.mdl") == sizes["am/final.mdl"]
     return same or folder.name == model.name
 
 
@@ -228,10 +235,18 @@ def _is_complete(folder: Path, model: SpeechModel) -> bool:
     return all(_size(folder / file.path) == file.size for file in model.files)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _size(path: Path) -> int:
+    """The file's size in bytes, -1 where there is none to be seen."""
     try:
         return path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return -1
 
 
@@ -453,7 +468,7 @@ def _answer(request: urllib.request.Request, seconds: float) -> http.client.HTTP
     try:
         answer = answers.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no answer within {seconds:.0f} seconds") from None
+        raise TimeoutError(f"no answer within {seconds:g} seconds") from None
     if isinstance(answer, Exception):
         raise answer
     return answer

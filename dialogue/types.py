@@ -192,6 +192,7 @@ class Utterance:
     unexplained: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     cost: float = 0.0
+    retracted: bool = False
     runners_up: tuple[Utterance, ...] = ()
 
 

@@ -211,8 +211,14 @@ def _say_yes_or_no(call: Call, found: Sequence[Finding], expected: Value) -> Non
 def _meets(found: Finding, expected: Value) -> bool:
     if str(found.value).casefold() == str(expected).casefold():
         return True
+    if found.device.domain == "binary_sensor" and found.value in ("on", "off"):
+        return _SENSED.get(str(expected)) == found.value
     meant = folded(found.device.domain, {found.attribute: expected})
     return meant.get(found.attribute) == found.value
+
+
+_SENSED = {"open": "on", "wet": "on", "unlocked": "on", "closed": "off", "dry": "off", "locked": "off"}
+"""What a sensor that is on or off says in the words of what it watches."""
 
 
 def _of_domain(call: Call, domain: str) -> list[str]:

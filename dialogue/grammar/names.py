@@ -32,28 +32,27 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
     """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
     plural = str(words.get("plural", ""))
+    kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
     heads: dict[str, set[str]] = {}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
             head = spelling.casefold().split()[-1]
-            heads.setdefault(head, set()).add(device.domain)
+            if head not in kinds:
+                heads.setdefault(head, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
-            yield from _forms(noun, noun, domain, plural)
-    for noun, body in dict(words.get("nouns", {})).items():
-        for domain in body["domains"]:
-            yield from _forms(str(noun), str(body.get("like", noun)), domain, plural)
+            yield from _forms(noun, {"noun": noun}, domain, plural)
+    for noun, domain in kinds.items():
+        yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural)
 
 
-def _forms(said: str, noun: str, domain: str, plural: str) -> Iterator[tuple[str, ListValue]]:
-    many = plural and said.endswith(plural)
-    yield said, _noun(noun, "all" if many else "one", domain)
+def _forms(
+    said: str, noun: dict[str, Any], domain: str, plural: str
+) -> Iterator[tuple[str, ListValue]]:
+    many = bool(plural) and said.endswith(plural)
+    yield said, ListValue("name", {**noun, "number": "all" if many else "one"}, domain, NOUN_COST)
     if plural and not many:
-        yield said + plural, _noun(noun, "all", domain)
-
-
-def _noun(noun: str, number: str, domain: str) -> ListValue:
-    return ListValue("name", {"noun": noun, "number": number}, domain, NOUN_COST)
+        yield said + plural, ListValue("name", {**noun, "number": "all"}, domain, NOUN_COST)
 
 
 def _pronouns(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:

@@ -1,0 +1,110 @@
+"""Which parts make up an assistant: the only file that knows every implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dialogue.assistant import Assistant
+from dialogue.errors import ConfigurationError
+from dialogue.grammar.grammar import Grammar, shipped_grammars
+from dialogue.home import SimulatedHome, load_home
+from dialogue.interfaces import Clock, Executor
+from dialogue.policy import RulePolicy
+from dialogue.responses import Responses, load_responses
+from dialogue.scheduler import SystemClock
+from dialogue.splitter import Splitter
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a configuration file or the command line can say. Paths are as given; None means the shipped part.
+
+    ``action_endpoint`` is the address of a rasa-sdk action server; ``store`` the path of the journal.
+    """
+
+    language: str = "en"
+    home: Path | None = None
+    grammars: tuple[Path, ...] = ()
+    model: Path | None = None
+    store: str = ":memory:"
+    action_endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one assistant that doors also use by themselves."""
+
+    configuration: Configuration
+    home: SimulatedHome
+    grammar: Grammar
+    responses: Responses
+    splitter: Splitter = field(repr=False)
+
+
+def load_parts(configuration: Configuration) -> Parts:
+    """Read home, grammar and responses."""
+    home = load_home(configuration.home or shipped_grammars() / "home.yaml")
+    grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
+    responses = load_responses(shipped_grammars() / configuration.language / "responses.yaml")
+    return Parts(configuration, home, grammar, responses, Splitter(grammar))
+
+
+def make_assistant(
+    configuration: Configuration, *, clock: Clock | None = None, parts: Parts | None = None
+) -> Assistant:
+    """An assistant with the parts that the configuration names."""
+    from dialogue.tracker_store import SqliteTrackerStore
+
+    parts = parts or load_parts(configuration)
+    store = SqliteTrackerStore(configuration.store)
+    parts.home.replay(store.effects())
+    return Assistant(
+        splitter=parts.splitter,
+        policy=RulePolicy(parts.home, parts.responses.say, parts.grammar.words),
+        executor=_executor(configuration, parts),
+        store=store,
+        home=parts.home,
+        voice=parts.responses,
+        clock=clock or SystemClock(),
+    )
+
+
+def _executor(configuration: Configuration, parts: Parts) -> Executor:
+    from dialogue.executor import HttpExecutor, InProcessExecutor
+
+    if configuration.action_endpoint:
+        return HttpExecutor(configuration.action_endpoint, parts.responses)
+    return InProcessExecutor(parts.home, parts.responses)
+
+
+def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Configuration:
+    """The configuration file (if any) with command-line values over it."""
+    values: dict[str, Any] = _file_values(path) if path is not None else {}
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    known = set(Configuration.__dataclass_fields__)
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    for name in ("home", "model"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    grammars: Sequence[Any] = values.get("grammars") or ()
+    values["grammars"] = tuple(Path(one) for one in ([grammars] if isinstance(grammars, str | Path) else grammars))
+    return Configuration(**values)
+
+
+def _file_values(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not a YAML file: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{path}: a configuration is a mapping such as 'home: my_home.yaml'")
+    return data

@@ -1,0 +1,113 @@
+"""Answers to open questions: which question an answer fits, and what it fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dialogue.context import ContextState
+from dialogue.grammar.times import length, resolve
+from dialogue.policy.steps import items
+from dialogue.policy.targets import Scene, areas_called, spellings
+from dialogue.types import Moment, Question, Reading, Request, Step, Value
+
+ANSWERS = frozenset({"Affirm", "Deny", "Inform"})
+
+
+def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] | None:
+    """The slots a reading fills for a question, or None where it does not fit it."""
+    step = scene.state.steps.get(question.step)
+    if step is None:
+        return None
+    match question.slot:
+        case "targets" | "target" | "timers":
+            return _choice(question, reading, scene)
+        case "seconds":
+            said = reading.get("length")
+            seconds = length(said) if isinstance(said, Moment) else None
+            return None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
+        case "at":
+            said = reading.get("moment")
+            due = resolve(said, scene.now) if isinstance(said, Moment) else None
+            return None if due is None else {"at": due.isoformat()}
+        case "value":
+            return _value(step, reading)
+        case "confirmed":
+            return {"confirmed": True} if reading.intent == "Affirm" else None
+        case _:
+            return None
+
+
+def _value(step: Step, reading: Reading) -> dict[str, Value] | None:
+    change = step.slots.get("change")
+    if not isinstance(change, dict):
+        return None
+    attribute = next(iter(change))
+    if (color := reading.get("color")) is not None and attribute == "brightness":
+        return {"change": {"color": color}}
+    number = reading.get("number")
+    return None if number is None else {"change": {attribute: number}}
+
+
+def _choice(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] | None:
+    chosen = _chosen(question.choices, reading, scene)
+    if not chosen:
+        return None
+    return {question.slot: chosen[0] if question.slot == "target" else list(chosen)}
+
+
+def _chosen(choices: tuple[str, ...], reading: Reading, scene: Scene) -> tuple[str, ...]:
+    nth = reading.get("ordinal") or reading.get("which")
+    if isinstance(nth, int):
+        return choices[-1:] if nth == -1 else choices[nth - 1 : nth]
+    name, places = reading.get("name"), [reading.get("area"), reading.get("floor")]
+    areas = {area for place in places if place for area in areas_called(scene.home, str(place))}
+    found = choices
+    if areas:
+        found = tuple(one for one in found if _area(scene, one) in areas)
+    if isinstance(name, str):
+        found = tuple(one for one in found if name.casefold() in _names(scene, one))
+    elif isinstance(name, dict):
+        word = str(name.get("noun", ""))
+        found = tuple(one for one in found if any(word in each for each in _names(scene, one)))
+    elif not areas:
+        return choices if reading.intent == "Inform" and not reading.entities else ()
+    return found
+
+
+def _area(scene: Scene, one: str) -> str | None:
+    device = scene.home.devices.get(one)
+    return device.area if device else None
+
+
+def _names(scene: Scene, one: str) -> set[str]:
+    device = scene.home.devices.get(one)
+    if device is not None:
+        return {name.casefold() for name in spellings(device)}
+    return {work.name.casefold() for work in scene.home.clockworks("timer") if work.id == one}
+
+
+def free_text(question: Question, text: str, words: Mapping[str, Any]) -> dict[str, Value] | None:
+    """What words that nothing explains fill in, where a question asks for words."""
+    if question.slot == "items":
+        return {"items": list(items(text, words))}
+    if question.slot == "text":
+        return {"text": text}
+    return None
+
+
+def best_question(
+    questions: Iterable[Question], request: Request, scene: Scene
+) -> tuple[Question, dict[str, Value]] | None:
+    """The first open question that a request answers, with the slots it fills."""
+    for question in questions:
+        for reading in (request.reading, *request.alternatives):
+            slots = fit(question, reading, scene)
+            if slots is not None:
+                return question, slots
+    return None
+
+
+def open_steps(state: ContextState) -> list[Step]:
+    """The steps that wait for an answer, in the order of their questions."""
+    return [state.steps[question.step] for question in state.questions if question.step in state.steps]

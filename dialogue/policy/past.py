@@ -1,0 +1,122 @@
+"""Requests about earlier steps: undoing them, cancelling what is planned, telling what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dialogue.context import ContextState
+from dialogue.policy.targets import Scene, find
+from dialogue.types import Effect, Reading, Request, Step
+
+
+def steps_of_turn(state: ContextState, back: int = 0) -> list[Step]:
+    """The steps of the newest turn that led to any (``back`` of them earlier)."""
+    turns = [turn for turn in state.turns if any(one in state.steps for one in turn.steps)]
+    if back >= len(turns):
+        return []
+    return [state.steps[one] for one in turns[-1 - back].steps if one in state.steps]
+
+
+def changing(state: ContextState, steps: Sequence[Step]) -> list[Step]:
+    """Of some steps, those that changed the world and were not undone, and those still planned."""
+    return [
+        step
+        for step in steps
+        if (step.status == "done" and _changes(state, step)) or step.status == "scheduled"
+    ]
+
+
+def _changes(state: ContextState, step: Step) -> list[Effect]:
+    return [effect for effect in state.effects.get(step.id, ()) if effect.target != "query"]
+
+
+def undoable(state: ContextState) -> list[Step]:
+    """The steps of the newest turn with anything to undo. Reverses of steps come along with them."""
+    for turn in reversed(state.turns):
+        steps = [state.steps[one] for one in turn.steps if one in state.steps]
+        found = changing(state, steps)
+        if found:
+            return found
+    return []
+
+
+def to_undo(request: Request, state: ContextState) -> list[Step]:
+    """The steps an undo is about: the whole of the newest turn, or one of its requests."""
+    steps = undoable(state)
+    which = request.reading.get("which")
+    if request.reading.get("scope") == "all" or not isinstance(which, int):
+        return steps[-1:] if _last_thing(request) else steps
+    groups = _by_request([step for step in steps if not step.reverses])
+    if which > len(groups):
+        return []
+    chosen = groups[-1] if which == -1 else groups[which - 1]
+    ids = {step.id for step in chosen}
+    return [step for step in steps if step.id in ids or step.reverses in ids]
+
+
+def _last_thing(request: Request) -> bool:
+    return request.reading.get("which") == -1
+
+
+def _by_request(steps: Sequence[Step]) -> list[list[Step]]:
+    """Steps grouped by the request they came from (their ids share all but the last part)."""
+    groups: dict[str, list[Step]] = {}
+    for step in steps:
+        groups.setdefault(step.id.rsplit(".", 1)[0], []).append(step)
+    return list(groups.values())
+
+
+def changes(state: ContextState, steps: Sequence[Step]) -> list[dict[str, object]]:
+    """The effects of steps as `action_restore` takes them."""
+    return [
+        {"target": effect.target, "change": dict(effect.change), "before": dict(effect.before or {})}
+        for step in steps
+        for effect in _changes(state, step)
+    ]
+
+
+def planned(state: ContextState) -> list[Step]:
+    """The steps that are scheduled, in the order they were planned."""
+    return [step for step in state.steps.values() if step.status == "scheduled"]
+
+
+def to_cancel(request: Request, scene: Scene) -> list[Step]:
+    """The planned steps a cancellation is about."""
+    waiting = planned(scene.state)
+    reading = request.reading
+    if reading.get("scope") == "all":
+        return waiting
+    if reading.get("name") is not None and not _pronoun(reading):
+        ids = set(find(scene, reading, lambda device: True).ids)
+        return [step for step in waiting if ids & set(_targets(step))]
+    newest = _newest(scene.state, waiting)
+    which = reading.get("which")
+    if isinstance(which, int):
+        groups = _by_request(newest)
+        return groups[-1] if which == -1 else (groups[which - 1] if which <= len(groups) else [])
+    return newest
+
+
+def _pronoun(reading: Reading) -> bool:
+    name = reading.get("name")
+    return isinstance(name, dict) and "pronoun" in name
+
+
+def _targets(step: Step) -> list[str]:
+    found = step.slots.get("targets") or step.slots.get("target") or []
+    return [found] if isinstance(found, str) else [str(one) for one in found]  # type: ignore[union-attr]
+
+
+def _newest(state: ContextState, waiting: Sequence[Step]) -> list[Step]:
+    """The planned steps of the newest turn that planned any."""
+    ids = {step.id for step in waiting}
+    for turn in reversed(state.turns):
+        mine = [one for one in turn.steps if one in ids]
+        if mine:
+            return [state.steps[one] for one in mine]
+    return []
+
+
+def targets_of(step: Step) -> list[str]:
+    """The ids of the devices or things a step is about."""
+    return _targets(step) or [step.action]

@@ -1,0 +1,525 @@
+"""The policy: one utterance in, the plan it leads to and the events that record the decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from dialogue.context import Tracker
+from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
+from dialogue.interfaces import Home
+from dialogue.policy import answers, past
+from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items
+from dialogue.policy.targets import Scene
+from dialogue.policy.timing import Timing, back_at, holds, timing
+from dialogue.types import (
+    Entity,
+    NotDone,
+    Plan,
+    Question,
+    Reading,
+    Request,
+    Schedule,
+    Step,
+    StepStatus,
+    Utterance,
+    Value,
+)
+
+Say = Callable[[str, str, Mapping[str, Any]], str]
+
+_PLACES = ("name", "area", "floor")
+_OWN_TIME = frozenset({"SetAlarm", "SetReminder", "ChangeAlarm", "CancelAlarm", "CancelReminder", "AskSchedule", "CancelPlan"})
+_OWN_LENGTH = frozenset({"HassStartTimer"})
+_SAME = frozenset({"Same", "OtherOne", "MeantOther"})
+
+
+@dataclass(slots=True)
+class _Planning:
+    """One plan in the making."""
+
+    scene: Scene
+    tracker: Tracker
+    say: Say
+    prefix: str
+    requests: tuple[Request, ...] = ()
+    steps: list[Step] = field(default_factory=list)
+    not_done: list[NotDone] = field(default_factory=list)
+    events: list[AnyEvent] = field(default_factory=list)
+    of_request: dict[int, list[str]] = field(default_factory=dict)
+    ends: dict[int, datetime] = field(default_factory=dict)
+    answered: set[tuple[str, str]] = field(default_factory=set)
+
+    # --- small words
+
+    def reason(self, name: str, **slots: Value) -> str:
+        return self.say("reasons", f"reason_{name}", slots)
+
+    def report(self, request: Request, name: str, **slots: Value) -> None:
+        text = " ".join((request.text, *(w.text for w in request.when if w.text not in request.text)))
+        self.not_done.append(NotDone(text, self.reason(name, **slots)))
+
+    def open_questions(self) -> list[Question]:
+        state = self.tracker.state
+        return [one for one in state.questions if (one.step, one.slot) not in self.answered]
+
+
+class RulePolicy:
+    """Plans by rules: what each intent needs is in `steps`, when it runs in `timing`."""
+
+    def __init__(self, home: Home, say: Say, words: Mapping[str, Any]) -> None:
+        self.home = home
+        self.say = say
+        self.words = words
+
+    def plan(
+        self, utterance: Utterance, tracker: Tracker, now: datetime, *, area: str | None = None
+    ) -> tuple[Plan, tuple[AnyEvent, ...]]:
+        """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed."""
+        scene = Scene(self.home, tracker.state, now, self.words, area)
+        prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
+        planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
+        unexplained = _answer(planning, utterance)
+        for number, request in _in_order(utterance.requests):
+            _plan_request(planning, number, request)
+        planning.not_done += [NotDone(text, planning.reason("not_understood")) for text in unexplained]
+        if scene.groups:
+            planning.events.append(Mentioned(tuple(scene.groups)))
+        return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+
+
+def _in_order(requests: Sequence[Request]) -> list[tuple[int, Request]]:
+    """The requests so that each comes after those it waits for (a topological order that keeps the spoken one)."""
+    done: list[int] = []
+
+    def visit(number: int, inside: tuple[int, ...]) -> None:
+        for earlier in requests[number].after:
+            if earlier not in done and earlier not in inside:
+                visit(earlier, (*inside, number))
+        if number not in done:
+            done.append(number)
+
+    for number in range(len(requests)):
+        visit(number, ())
+    return [(number, requests[number]) for number in done]
+
+
+# --- answers ----------------------------------------------------------------------------
+
+
+def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
+    """Let the utterance answer open questions; what nothing explains and no question takes is left over."""
+    if utterance.retracted:
+        _withdraw(planning, planning.open_questions())
+    left: list[str] = []
+    for text in utterance.unexplained:
+        for question in planning.open_questions():
+            slots = answers.free_text(question, text, planning.scene.words)
+            if slots is not None:
+                _fill(planning, question, slots)
+                break
+        else:
+            left.append(text)
+    return left
+
+
+def _fill(planning: _Planning, question: Question, slots: Mapping[str, Value]) -> None:
+    step = planning.tracker.state.steps[question.step]
+    filled = replace(step, slots={**step.slots, **slots}, status="pending", question=None)
+    planning.answered.add((question.step, question.slot))
+    planning.events.append(QuestionClosed(question.step, question.slot))
+    planning.events.append(StepChanged(step.id, "pending", slots=filled.slots))
+    planning.steps.append(filled)
+    targets = past.targets_of(filled)
+    if targets[0] in planning.scene.home.devices:
+        planning.scene.groups.append(tuple(targets))
+
+
+def _withdraw(planning: _Planning, questions: Sequence[Question]) -> None:
+    for question in questions:
+        planning.answered.add((question.step, question.slot))
+        planning.events.append(QuestionClosed(question.step, question.slot, "withdrawn"))
+        planning.events.append(StepChanged(question.step, "cancelled", planning.reason("withdrawn")))
+
+
+def _take_answer(planning: _Planning, request: Request) -> bool:
+    """Whether a request was an answer to an open question (then it is dealt with)."""
+    questions = planning.open_questions()
+    if not questions:
+        return False
+    if request.intent == "Deny":
+        _withdraw(planning, questions[:1])
+        return True
+    found = answers.best_question(questions, request, planning.scene)
+    if found is None:
+        return False
+    _fill(planning, *found)
+    return True
+
+
+# --- requests ---------------------------------------------------------------------------
+
+
+def _plan_request(planning: _Planning, number: int, request: Request) -> None:
+    if request.intent in answers.ANSWERS or request.reading.bare:
+        if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
+            planning.report(request, "no_verb" if request.reading.bare else "not_understood")
+        return
+    if request.negated or request.take_back:
+        return
+    if request.held:
+        planning.not_done.append(
+            NotDone(f"{request.text} {request.held}", planning.reason("held", words=request.held))
+        )
+        return
+    if request.replaces:
+        _put_back_last(planning)
+    special = _SPECIAL.get(request.intent)
+    if special is not None:
+        special(planning, number, request)
+    elif request.intent in _SAME:
+        _same(planning, number, request)
+    else:
+        _plan_steps(planning, number, request)
+
+
+def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
+    found = timing(_without_own_time(request), planning.scene)
+    if found.problem:
+        planning.report(request, found.problem, words=found.problem_text)
+        return
+    for condition, wanted in found.checks:
+        if holds(condition, planning.scene.home) != wanted:
+            planning.report(request, "condition_false", words=condition.text)
+            return
+    drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
+    if drafts is None:
+        return
+    for position, draft in enumerate(drafts):
+        if draft.targets:
+            planning.scene.groups.append(draft.targets)
+        _add_step(planning, (number, position), request, draft, found)
+
+
+def _without_own_time(request: Request) -> Request:
+    """Times that are the very thing asked for ("remind me at nine") do not schedule the asking."""
+    if request.intent in _OWN_TIME:
+        return replace(request, when=tuple(when for when in request.when if when.kind in ("if", "unless")))
+    if request.intent in _OWN_LENGTH:
+        return replace(request, when=tuple(when for when in request.when if when.kind != "for"))
+    return request
+
+
+def _add_step(
+    planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing
+) -> None:
+    if draft.problem:
+        planning.report(request, draft.problem, **dict(draft.details))
+        return
+    number, position = place
+    step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
+    schedule = _schedule(planning, number, request, found)
+    ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
+    step = Step(
+        id=step_id,
+        action=draft.action,
+        slots=draft.slots,
+        text=_told(request),
+        status=_status(ask, schedule),
+        waits_for=tuple(one for earlier in request.after for one in planning.of_request.get(earlier, ())),
+        if_done=request.if_done,
+        schedule=schedule,
+    )
+    if ask is not None:
+        step = replace(step, question=_question(planning, step, ask))
+    _record(planning, number, step)
+    if found.goes_back and not ask:
+        _add_reverse(planning, number, step, found)
+
+
+def _status(ask: Ask | None, schedule: Schedule | None) -> StepStatus:
+    if ask is not None:
+        return "asking"
+    return "pending" if schedule is None else "scheduled"
+
+
+def _told(request: Request) -> str:
+    return request.meant if request.meant else request.text
+
+
+def _schedule(planning: _Planning, number: int, request: Request, found: Timing) -> Schedule | None:
+    """The step's own time, else that of what it comes after."""
+    if found.schedule is not None:
+        return found.schedule
+    latest = max((planning.ends[one] for one in request.after if one in planning.ends), default=None)
+    return Schedule(at=latest) if latest is not None else None
+
+
+def _record(planning: _Planning, number: int, step: Step) -> None:
+    planning.steps.append(step)
+    planning.of_request.setdefault(number, []).append(step.id)
+    planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
+    if step.question is not None:
+        planning.events.append(QuestionAsked(step.question))
+    if step.schedule is not None and step.schedule.at is not None:
+        planning.ends[number] = step.schedule.at
+
+
+def _add_reverse(planning: _Planning, number: int, step: Step, found: Timing) -> None:
+    """The step that takes the change back; what it restores is known when the step has run."""
+    start = step.schedule.at if step.schedule and step.schedule.at else planning.scene.now
+    due = back_at(found, start)
+    reverse = Step(
+        id=f"{step.id}r",
+        action="action_restore",
+        slots={"changes": []},
+        text=step.text,
+        status="pending",
+        waits_for=(step.id,),
+        if_done=True,
+        schedule=Schedule(at=due),
+        reverses=step.id,
+    )
+    planning.steps.append(reverse)
+    planning.events.append(StepPlanned(reverse, len(planning.tracker.state.turns)))
+    if due is not None:
+        planning.ends[number] = due
+
+
+def _question(planning: _Planning, step: Step, ask: Ask) -> Question:
+    names = [_name(planning, one) for one in ask.choices]
+    text = planning.say("questions", f"ask_{ask.name}", {"text": step.text, "names": names})
+    return Question(step.id, ask.slot, text, ask.choices)
+
+
+def _name(planning: _Planning, one: str) -> str:
+    home = planning.scene.home
+    if one in home.devices:
+        return home.devices[one].name
+    return next((work.name or one for work in home.clockworks("timer") if work.id == one), one)
+
+
+# --- exceptions, negation, retraction ---------------------------------------------------
+
+
+def _without_excepted(
+    planning: _Planning, number: int, request: Request, drafts: list[Draft]
+) -> list[Draft] | None:
+    """The drafts without what was excepted, negated or taken back; None where an exception is not known."""
+    out: set[str] = set()
+    for exception in request.exceptions:
+        devices = devices_of(exception, planning.scene)
+        if not devices:
+            planning.report(request, "unknown_exception", words=exception.text)
+            return None
+        out.update(devices)
+    out |= _left_alone(planning, number, request)
+    taken_back = _taken_back_items(planning, request)
+    if _retracted(planning, number, request):
+        return []
+    return [kept for draft in drafts if (kept := _reduced(draft, out, taken_back)) is not None]
+
+
+def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
+    """Devices that other requests of the utterance say to leave as they are, or not to treat like this."""
+    out: set[str] = set()
+    for other, another in enumerate(planning.requests):
+        if other == number:
+            continue
+        spared = another.intent in ("LeaveAlone", "KeepState")
+        denied = (another.negated or another.take_back) and another.intent == request.intent
+        if (spared or denied) and any(entity.name in _PLACES for entity in another.entities):
+            out.update(devices_of(another, planning.scene))
+    return out
+
+
+def _retracted(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether another request takes back exactly this one ("... no don't start the vacuum")."""
+    return any(
+        (another.negated or another.take_back)
+        and another.intent == request.intent
+        and _said(another) == _said(request)
+        for other, another in enumerate(planning.requests)
+        if other != number
+    )
+
+
+def _said(request: Request) -> list[tuple[str, str]]:
+    return sorted((entity.name, str(entity.value)) for entity in request.entities)
+
+
+def _taken_back_items(planning: _Planning, request: Request) -> set[str]:
+    return {
+        item
+        for another in planning.requests
+        if (another.take_back or another.negated) and another.intent == request.intent
+        for item in items(str(another.reading.get("item") or ""), planning.scene.words)
+    }
+
+
+def _reduced(draft: Draft, out: set[str], taken_back: set[str]) -> Draft | None:
+    """The draft without some targets and items; None when nothing is left of it."""
+    slots = dict(draft.slots)
+    for slot, without in (("targets", out), ("items", taken_back)):
+        value = slots.get(slot)
+        if isinstance(value, list) and without:
+            kept = [one for one in value if str(one) not in without]
+            if not kept and value:
+                return None
+            slots[slot] = kept
+    if draft.targets and set(draft.targets) <= out:
+        return None
+    return replace(draft, slots=slots, targets=tuple(one for one in draft.targets if one not in out))
+
+
+# --- requests about earlier ones --------------------------------------------------------
+
+
+def _same(planning: _Planning, number: int, request: Request) -> None:
+    """ "Same for the bedroom": the last request with other devices."""
+    earlier = _earlier(planning, number)
+    if earlier is None:
+        planning.report(request, "no_antecedent")
+        return
+    said = tuple(entity for entity in request.entities if entity.name in _PLACES)
+    drop = set(_PLACES) if any(entity.name == "name" for entity in said) else {"area", "floor"}
+    if isinstance(earlier.reading.get("name"), str):
+        drop.add("name")
+    if any(entity.name == "name" for entity in said):
+        drop.add("domain")
+    kept = tuple(entity for entity in earlier.entities if entity.name not in drop)
+    reading = replace(earlier.reading, entities=(*kept, *said), bare=False)
+    reading = _with_kind(planning, earlier, reading, said)
+    _plan_request(planning, number, replace(request, reading=reading, alternatives=(), meant=request.text))
+
+
+def _with_kind(
+    planning: _Planning, earlier: Request, reading: Reading, said: Sequence[Entity]
+) -> Reading:
+    """A place alone means devices there of the kind that was named before."""
+    if any(entity.name == "name" for entity in said) or reading.get("domain") is not None:
+        return reading
+    kinds = {planning.scene.home.devices[one].domain for one in devices_of(earlier, planning.scene)}
+    return replace(reading, domains=tuple(sorted(kinds))) if kinds else reading
+
+
+def _earlier(planning: _Planning, number: int) -> Request | None:
+    if number > 0:
+        return planning.requests[number - 1]
+    requests = planning.tracker.state.last_requests
+    return requests[-1] if requests else None
+
+
+def _put_back_last(planning: _Planning) -> None:
+    """A correction in the next turn: list entries and plans of the last request are taken back first."""
+    state = planning.tracker.state
+    steps = past.changing(state, past.steps_of_turn(state))
+    newest = [step for step in steps if step.id.rsplit(".", 1)[0] == steps[-1].id.rsplit(".", 1)[0]]
+    done = [
+        step
+        for step in newest
+        if step.status == "done" and step.action.rsplit("_", 1)[-1] in ("list", "timer", "alarm", "reminder")
+    ]
+    if done:
+        _restore(planning, "p", done, "undone")
+    waiting = [step for step in newest if step.status == "scheduled"]
+    if waiting:
+        _cancel_steps(planning, "c", waiting)
+
+
+def _undo(planning: _Planning, number: int, request: Request) -> None:
+    steps = past.to_undo(request, planning.tracker.state)
+    if not steps:
+        planning.report(request, "nothing_to_undo")
+        return
+    done = [step for step in steps if step.status == "done"]
+    waiting = [step for step in steps if step.status == "scheduled"]
+    if done:
+        _restore(planning, str(number + 1), done, "undone")
+    if waiting:
+        _cancel_steps(planning, f"{number + 1}c", waiting)
+
+
+def _restore(planning: _Planning, place: str, steps: Sequence[Step], status: StepStatus) -> None:
+    changes: list[Any] = past.changes(planning.tracker.state, steps)
+    step = Step(f"{planning.prefix}.{place}.1", "action_restore", {"changes": changes}, steps[0].text)
+    planning.steps.append(step)
+    planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
+    planning.events += [StepChanged(one.id, status) for one in steps]
+    targets = tuple(dict.fromkeys(str(one["target"]) for one in changes))
+    known = tuple(one for one in targets if one in planning.scene.home.devices)
+    if known:
+        planning.scene.groups.append(known)
+
+
+def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
+    waiting = past.to_cancel(request, planning.scene)
+    if waiting:
+        _cancel_steps(planning, str(number + 1), waiting)
+        return
+    questions = planning.open_questions()
+    if questions:
+        _withdraw(planning, questions[:1])
+        return
+    clocks = [
+        step
+        for step in past.undoable(planning.tracker.state)
+        if step.action in ("action_start_timer", "action_set_alarm", "action_set_reminder")
+    ]
+    if clocks:
+        _restore(planning, str(number + 1), clocks, "undone")
+    else:
+        planning.report(request, "nothing_planned")
+
+
+def _cancel_steps(planning: _Planning, place: str, waiting: Sequence[Step]) -> None:
+    targets = [target for step in waiting for target in _planned_targets(planning, step)]
+    step = Step(f"{planning.prefix}.{place}.1", "action_cancel_plan", {"targets": list(dict.fromkeys(targets))}, "")
+    planning.steps.append(step)
+    planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
+    planning.events += [StepChanged(one.id, "cancelled") for one in waiting]
+    known = tuple(one for one in targets if one in planning.scene.home.devices)
+    if known:
+        planning.scene.groups.append(known)
+
+
+def _planned_targets(planning: _Planning, step: Step) -> list[str]:
+    changes = step.slots.get("changes")
+    if isinstance(changes, list) and changes:
+        return [str(one["target"]) for one in changes]
+    return past.targets_of(step)
+
+
+def _ask_schedule(planning: _Planning, number: int, request: Request) -> None:
+    lines = [
+        planning.say("questions", "planned_line", {"text": step.text, "at": step.schedule.at})
+        if step.schedule and step.schedule.at
+        else step.text
+        for step in past.planned(planning.tracker.state)
+    ]
+    _add_step(planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing())
+
+
+def _ask_history(planning: _Planning, number: int, request: Request) -> None:
+    spoken = [event.text for event in planning.tracker.events if event.event == "bot" and event.text]
+    lines: list[Value] = list(spoken[-1:])
+    _add_step(planning, (number, 0), request, Draft("action_answer_history", {"lines": lines}), Timing())
+
+
+def _repeat(planning: _Planning, number: int, request: Request) -> None:
+    earlier = _earlier(planning, number)
+    if earlier is None:
+        planning.report(request, "no_antecedent")
+    else:
+        _plan_request(planning, number, earlier)
+
+
+_SPECIAL: Mapping[str, Callable[[_Planning, int, Request], None]] = {
+    "Undo": _undo,
+    "CancelPlan": _cancel_plan,
+    "AskSchedule": _ask_schedule,
+    "AskHistory": _ask_history,
+    "Repeat": _repeat,
+}

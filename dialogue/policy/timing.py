@@ -1,0 +1,142 @@
+"""When a step runs: times, lengths and conditions as said, turned into schedules and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from dialogue.grammar.times import length, next_repeat, resolve
+from dialogue.interfaces import Device, Home
+from dialogue.policy.targets import Scene, spellings
+from dialogue.scheduler import compare
+from dialogue.types import Condition, Request, Schedule, Value, When
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All that qualifies a request in time. ``problem`` is the name of a reason, ``asks`` that an hour is missing.
+
+    ``back_after`` (seconds) or ``back_at`` say when the step's reverse runs; ``checks`` must hold now.
+    """
+
+    schedule: Schedule | None = None
+    back_after: float | None = None
+    back_at: datetime | None = None
+    checks: tuple[tuple[Condition, bool], ...] = ()
+    asks: bool = False
+    problem: str = ""
+    problem_text: str = ""
+
+    @property
+    def goes_back(self) -> bool:
+        return self.back_after is not None or self.back_at is not None
+
+
+def timing(request: Request, scene: Scene) -> Timing:
+    """The timing of a request."""
+    found = Timing()
+    for when in request.when:
+        found = _with(found, when, scene)
+    return found
+
+
+def _with(timing: Timing, when: When, scene: Scene) -> Timing:
+    match when.kind:
+        case "at" | "every":
+            assert when.moment is not None
+            due = next_repeat(when.moment, scene.now) if when.kind == "every" else None
+            due = due or resolve(when.moment, scene.now)
+            if due is None:
+                return replace(timing, asks=True)
+            repeat = when.moment if when.kind == "every" else None
+            return replace(timing, schedule=_joined(timing.schedule, Schedule(at=due, every=repeat)))
+        case "for":
+            assert when.moment is not None
+            return replace(timing, back_after=length(when.moment))
+        case "until":
+            assert when.moment is not None
+            back = resolve(when.moment, scene.now)
+            return replace(timing, back_at=back, asks=timing.asks or back is None)
+        case _:
+            return _with_condition(timing, when, scene)
+
+
+def _joined(known: Schedule | None, new: Schedule) -> Schedule:
+    return new if known is None else replace(known, at=new.at or known.at, every=new.every or known.every)
+
+
+def _with_condition(timing: Timing, when: When, scene: Scene) -> Timing:
+    assert when.condition is not None
+    condition = resolved(when.condition, scene.home)
+    if condition.target is None:
+        return replace(timing, problem="cannot_know", problem_text=when.text)
+    if when.kind in ("if", "unless"):
+        return replace(timing, checks=(*timing.checks, (condition, when.kind == "if")))
+    at = None
+    if condition.target == "timer":
+        at = _end_of_last_timer(scene)
+    schedule = Schedule(at=at, on=condition)
+    if timing.schedule is not None:
+        schedule = replace(timing.schedule, on=condition)
+    return replace(timing, schedule=schedule)
+
+
+def _end_of_last_timer(scene: Scene) -> datetime | None:
+    running = scene.home.clockworks("timer")
+    return running[-1].due if running else None
+
+
+def resolved(condition: Condition, home: Home) -> Condition:
+    """The condition with the device it is about; ``target`` is None where the home cannot know."""
+    special: dict[str, Callable[[Device], bool]] = {
+        "rain": lambda device: device.device_class == "moisture",
+        "outside": lambda device: device.device_class == "temperature" and device.area is None,
+        "inside": lambda device: device.domain == "climate",
+    }
+    said: Value = condition.target
+    if said == "timer":
+        return condition
+    if isinstance(said, str) and said in special:
+        found = [device for device in home.devices.values() if special[said](device)]
+    else:
+        found = list(_named(home, said, str(condition.value)))
+    return replace(condition, target=found[0].id if found else None)
+
+
+def _named(home: Home, said: Value, value: str) -> Iterable[Device]:
+    """Devices whose name (or noun) is said and that can be in the state asked for."""
+    for device in home.devices.values():
+        names = [name.casefold() for name in spellings(device)]
+        if isinstance(said, dict):
+            word = str(said.get("noun", ""))
+            fits = any(name.split()[-1] == word for name in names)
+        else:
+            folded = str(said).casefold()
+            fits = any(name == folded or name.startswith(f"{folded} ") for name in names)
+        if fits and _can_be(device, value):
+            yield device
+
+
+def _can_be(device: Device, value: str) -> bool:
+    if value in ("locked", "unlocked"):
+        return device.domain == "lock"
+    if value in ("open", "closed"):
+        return device.domain in ("cover", "valve") or device.device_class in ("door", "window", "garage_door")
+    return device.domain not in ("lock", "cover")
+
+
+def holds(condition: Condition, home: Home) -> bool:
+    """Whether a condition is true of the home as it stands."""
+    if condition.target is None or condition.target not in home.devices:
+        return False
+    state = home.state(condition.target)
+    have = state.get(condition.attribute, state.get("state"))
+    return compare(have, condition)
+
+
+def back_at(timing: Timing, start: datetime) -> datetime | None:
+    """When a step that starts at ``start`` is reversed."""
+    if timing.back_after is not None:
+        return start + timedelta(seconds=timing.back_after)
+    return timing.back_at
