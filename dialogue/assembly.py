@@ -20,7 +20,6 @@ class Draft:
     core: Core
     group: int
     negated: bool = False
-    take_back: bool = False
     exceptions: list[Draft] = field(default_factory=list)
     when: list[When] = field(default_factory=list)
     after: list[Draft] = field(default_factory=list)
@@ -138,8 +137,8 @@ class _Assembly:
             self.joined = ""
             return
         draft.negated = "not" in prefix
-        draft.take_back = "take_back" in prefix
-        if "correct" in prefix and not draft.negated and not draft.take_back:
+        spares = core.readings and core.readings[0].reading.intent in ("LeaveAlone", "KeepState", "TakeBack")
+        if "correct" in prefix and not draft.negated and not spares:
             self._correct(draft, core)
         self._order(draft, prefix)
         draft.when += self.fronted
@@ -247,7 +246,6 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         end=draft.core.end,
         alternatives=_alternatives(first, others),
         negated=draft.negated,
-        take_back=draft.take_back,
         exceptions=tuple(_finished(exception, [], chart) for exception in draft.exceptions),
         when=tuple(draft.when),
         after=tuple(sorted({drafts.index(one) for one in draft.after if one in drafts})),

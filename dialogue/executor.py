@@ -162,7 +162,10 @@ class HttpExecutor:
         try:
             connection.request("POST", self._path(), body, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            return response.status, response.read(self._largest_answer + 1)
+            answer = response.read(self._largest_answer + 1)
+            if response.length and len(answer) <= self._largest_answer:
+                raise _NoAnswerError  # cut off before its announced end
+            return response.status, answer
         except (OSError, HTTPException) as error:
             raise _NoAnswerError from error
         finally:

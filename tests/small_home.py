@@ -26,7 +26,8 @@ devices:
     {name: radio, area: kitchen, default: true, state: {state: stopped, volume: 50, muted: no, media: null}}
   vacuum.dusty: {name: dusty, state: {state: docked}}
   binary_sensor.rain: {name: rain sensor, device_class: moisture, state: {state: off}}
-  sensor.outside: {name: outside temperature, device_class: temperature, area: null, state: {value: 4, unit: °C}}
+  sensor.outside:
+    {name: outside temperature, device_class: temperature, area: null, state: {value: 4, unit: °C}}
 lists:
   list.shopping: {name: shopping list, aliases: [groceries], items: [bread, butter]}
 timers: []

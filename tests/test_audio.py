@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialogue import audio
 from dialogue.errors import SoundError
 from dialogue.types import AudioChunk
-from tests import sounds
 
 
 def decoded(data: bytes, rate: int = 16000, **limits: float) -> AudioChunk:

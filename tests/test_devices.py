@@ -22,21 +22,41 @@ BLIND = Device("cover.h", "h", "cover")
 DUSTY = Device("vacuum.i", "i", "vacuum")
 
 TAKEN = [
-    (DIM, "brightness", 0), (DIM, "brightness", 100), (DIM, "brightness", 33.5), (COLOR, "color", "pink"),
-    (PLAIN, "state", "on"), (STOVE, "temperature", 5), (STOVE, "temperature", 30), (STOVE, "state", "off"),
-    (RADIO, "volume", 10), (RADIO, "media", "1999"), (RADIO, "muted", "yes"), (RADIO, "track", "next"),
-    (GATE, "state", "unlocked"), (BLIND, "position", 50), (DUSTY, "state", "docked"), (COLOR, "color_temperature", 2700),
-]  # fmt: skip
+    (DIM, "brightness", 0),
+    (DIM, "brightness", 100),
+    (DIM, "brightness", 33.5),
+    (COLOR, "color", "pink"),
+    (PLAIN, "state", "on"),
+    (STOVE, "temperature", 5),
+    (STOVE, "temperature", 30),
+    (STOVE, "state", "off"),
+    (RADIO, "volume", 10),
+    (RADIO, "media", "1999"),
+    (RADIO, "muted", "yes"),
+    (RADIO, "track", "next"),
+    (GATE, "state", "unlocked"),
+    (BLIND, "position", 50),
+    (DUSTY, "state", "docked"),
+    (COLOR, "color_temperature", 2700),
+]
 REFUSED = [
-    (DIM, "brightness", 101, "reason_out_of_range"), (DIM, "brightness", -1, "reason_out_of_range"),
-    (DIM, "brightness", "fifty", "reason_bad_value"), (DIM, "brightness", True, "reason_bad_value"),
-    (DIM, "color", "red", "reason_no_color"), (PLAIN, "brightness", 50, "reason_no_brightness"),
-    (COLOR, "color", "mauve", "reason_bad_value"), (STOVE, "temperature", 90, "reason_out_of_range"),
-    (STOVE, "temperature", None, "reason_bad_value"), (GATE, "state", "on", "reason_bad_value"),
-    (GATE, "brightness", 5, "reason_no_attribute"), (RAIN, "state", "on", "reason_takes_no_command"),
-    (RADIO, "media", "", "reason_bad_value"), (RADIO, "track", "third", "reason_bad_value"),
-    (BLIND, "state", "ajar", "reason_bad_value"), (DIM, "state", ["on"], "reason_bad_value"),
-]  # fmt: skip
+    (DIM, "brightness", 101, "reason_out_of_range"),
+    (DIM, "brightness", -1, "reason_out_of_range"),
+    (DIM, "brightness", "fifty", "reason_bad_value"),
+    (DIM, "brightness", True, "reason_bad_value"),
+    (DIM, "color", "red", "reason_no_color"),
+    (PLAIN, "brightness", 50, "reason_no_brightness"),
+    (COLOR, "color", "mauve", "reason_bad_value"),
+    (STOVE, "temperature", 90, "reason_out_of_range"),
+    (STOVE, "temperature", None, "reason_bad_value"),
+    (GATE, "state", "on", "reason_bad_value"),
+    (GATE, "brightness", 5, "reason_no_attribute"),
+    (RAIN, "state", "on", "reason_takes_no_command"),
+    (RADIO, "media", "", "reason_bad_value"),
+    (RADIO, "track", "third", "reason_bad_value"),
+    (BLIND, "state", "ajar", "reason_bad_value"),
+    (DIM, "state", ["on"], "reason_bad_value"),
+]
 
 
 @pytest.mark.parametrize(("device", "attribute", "value"), TAKEN)

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sounds
 
 from dialogue import microphone
 from dialogue.errors import SoundError
 from dialogue.microphone import Inlet, Listening
-from tests import sounds
 
 CAPTURE = """
 import json, sys

@@ -500,7 +500,8 @@ def test_python_without_pip_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_importing_is_light() -> None:
-    """`dialogue.speech_models` loads no progress bar and no vosk."""
-    code = "import sys, dialogue.speech_models; print([m for m in ('tqdm', 'vosk') if m in sys.modules])"
+    """`dialogue.speech_models` loads no progress bar, no vosk and no web client."""
+    modules = ("tqdm", "vosk", "urllib.request", "http.client")
+    code = f"import sys, dialogue.speech_models; print([m for m in {modules} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

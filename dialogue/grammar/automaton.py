@@ -18,7 +18,10 @@ WILDCARD = "*"
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A list as a template refers to it: its name, and the domains its values are limited to (empty: any)."""
+    """A list as a template refers to it: its name, and the domains its values are limited to (empty: any).
+
+    All open lists share the name `WILDCARD` and carry their own name in ``domains``.
+    """
 
     list_name: str
     domains: frozenset[str] = frozenset()

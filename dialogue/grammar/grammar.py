@@ -16,7 +16,7 @@ from dialogue.errors import GrammarError
 from dialogue.grammar.automaton import State
 from dialogue.grammar.compiled import Block, Compiled, Template
 from dialogue.grammar.lists import ValueTree
-from dialogue.grammar.machine import Machine, Option, ScoredReading, Stretch, Text, weights
+from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, Stretch, Text
 from dialogue.grammar.names import home_values
 from dialogue.grammar.numbers import Numbers
 from dialogue.grammar.times import TimeValues, moment
@@ -54,10 +54,11 @@ class Grammar:
     def __init__(self, language: str, main: Compiled, times: Compiled, words: Mapping[str, Any]) -> None:
         self.language = language
         self.words = words
-        self.main = Machine(main)
+        self.main = Machine(main, frozenset(words.get("labels", ())))
         self.times = Machine(times)
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
+        self._unfinished = frozenset((*words.get("binding", ()), *words.get("articles", ())))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._home_tree = ValueTree()
         self._static_tree = ValueTree()
@@ -102,7 +103,9 @@ class Grammar:
         first = [self._time_stretches(bare, at, numbers[at], ordinals[at]) for at in range(len(bare))]
         spoken = self._moments(Text(bare, tuple(first), (1.0,) * len(bare)))
         rows = [self._stretches(bare, at, numbers[at], ordinals[at], spoken) for at in range(len(bare))]
-        return Text(bare, tuple(rows), weights(tokens, self._scope_words))
+        weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
+        dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
+        return Text(bare, tuple(rows), weights, dangling)
 
     def spoken(self, text: Text) -> list[Spoken]:
         """The time expressions of a text."""
@@ -181,6 +184,7 @@ class Grammar:
 
 _SPOKEN = -1
 BARE_TIME = 0.1
+DANGLING_TEXT = 0.8
 
 
 def _kind_and_moment(option: Option) -> tuple[str, Moment]:

@@ -16,6 +16,7 @@ HEARD_COST = 0.4
 NAME_GAIN = 0.02
 LIST_COST = 0.004
 OWN_COST = 0.05
+LABEL_COST = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Capture:
     value: Value
     wild: bool
     before: Capture | None
+    label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,15 @@ class ScoredReading:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Tokens with their lattice, ready to be matched. ``weights`` is the wildcard cost of each token."""
+    """Tokens with their lattice, ready to be matched.
+
+    ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there.
+    """
 
     tokens: tuple[Token, ...]
     lattice: tuple[tuple[Stretch, ...], ...]
     weights: tuple[float, ...]
+    dangling: tuple[float, ...] = ()
 
     def words(self, start: int, end: int) -> str:
         """The tokens from ``start`` to ``end`` as they were written."""
@@ -77,8 +83,9 @@ class Text:
 class Machine:
     """One compiled grammar: its automaton, and which list references each value can serve."""
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: Compiled, labels: frozenset[str] = frozenset()) -> None:
         self.compiled = compiled
+        self.labels = labels
         self.automaton = Automaton(compiled.network)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
@@ -186,23 +193,30 @@ class Machine:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
         if item in self.compiled.network.loops and capture is not None and capture.wild:
-            longer = Capture(capture.slot, capture.start, following, None, True, capture.before)
-            yield item, following, text.weights[position], longer
+            longer = replace(capture, end=following)
+            yield item, following, self._weight(text, position, capture.label), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)
 
     def _list_moves(
         self, text: Text, arc: ListArc, position: int, end: int, capture: Capture | None
     ) -> Iterator[tuple[int, int, float, Capture | None]]:
-        if self.compiled.network.symbols[arc.symbol].list_name == WILDCARD:
-            new = Capture(arc.slot, position, position + 1, None, True, capture)
-            yield arc.target, position + 1, text.weights[position], new
+        symbol = self.compiled.network.symbols[arc.symbol]
+        if symbol.list_name == WILDCARD:
+            label = not self.labels.isdisjoint(symbol.domains)
+            new = Capture(arc.slot, position, position + 1, None, True, capture, label)
+            yield arc.target, position + 1, self._weight(text, position, label), new
             return
         for stretch in text.lattice[position]:
             option = stretch.options.get(arc.symbol)
             if option is not None and stretch.end <= end:
                 new = Capture(arc.slot, position, stretch.end, option.value, False, capture)
                 yield arc.target, stretch.end, option.cost + LIST_COST * (stretch.end - position), new
+
+    def _weight(self, text: Text, position: int, label: bool) -> float:
+        """What a token costs in an open slot; names have no room for words that cut or qualify."""
+        weight = text.weights[position]
+        return weight if not label or weight <= WILD_COST else weight + LABEL_COST
 
     def _scored(
         self, text: Text, cost: float, capture: Capture | None, template: int, block: Block
@@ -212,7 +226,9 @@ class Machine:
         while capture is not None:
             words = text.words(capture.start, capture.end)
             value = words if capture.wild else capture.value
-            wild += capture.end - capture.start if capture.wild else 0
+            if capture.wild:
+                wild += capture.end - capture.start
+                cost += text.dangling[capture.end - 1] if text.dangling else 0.0
             entities.append(Entity(capture.slot, value, words))
             if capture.slot == "name" and not capture.wild:
                 cost -= NAME_GAIN + 0.001 * len(words)
@@ -239,8 +255,3 @@ def _merged(known: ScoredReading | None, new: ScoredReading) -> ScoredReading:
         domains = tuple(sorted({*known.reading.domains, *new.reading.domains}))
     bare = known.bare and new.bare
     return replace(cheaper, reading=replace(cheaper.reading, domains=domains, bare=bare))
-
-
-def weights(tokens: Sequence[Token], scope_words: frozenset[str]) -> tuple[float, ...]:
-    """What each token costs inside a wildcard: words that usually cut or qualify cost double."""
-    return tuple(WILD_COST * (2 if token.key.strip() in scope_words else 1) for token in tokens)

@@ -306,7 +306,7 @@ class _Compiler:
         target = network.new_state()
         domains = local.block.domains if name == "name" else frozenset()
         wild = name in self.compiled.wildcards
-        symbol = network.symbol(Symbol(WILDCARD) if wild else Symbol(name, domains))
+        symbol = network.symbol(Symbol(WILDCARD, frozenset({name})) if wild else Symbol(name, domains))
         network.lists[start] += (ListArc(symbol, reference.slot_name, target),)
         if wild:
             network.loops.add(target)

@@ -10,12 +10,14 @@ from typing import Any
 from dialogue.context import Tracker
 from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
 from dialogue.interfaces import Home
+from dialogue.grammar.times import resolve
 from dialogue.policy import answers, past
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items
 from dialogue.policy.targets import Scene
 from dialogue.policy.timing import Timing, back_at, holds, timing
 from dialogue.types import (
     Entity,
+    Moment,
     NotDone,
     Plan,
     Question,
@@ -33,6 +35,7 @@ Say = Callable[[str, str, Mapping[str, Any]], str]
 _PLACES = ("name", "area", "floor")
 _OWN_TIME = frozenset({"SetAlarm", "SetReminder", "ChangeAlarm", "CancelAlarm", "CancelReminder", "AskSchedule", "CancelPlan"})
 _OWN_LENGTH = frozenset({"HassStartTimer"})
+_SPARES = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 _SAME = frozenset({"Same", "OtherOne", "MeantOther"})
 
 
@@ -167,7 +170,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
             planning.report(request, "no_verb" if request.reading.bare else "not_understood")
         return
-    if request.negated or request.take_back:
+    if request.negated:
         return
     if request.held:
         planning.not_done.append(
@@ -328,8 +331,8 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
     for other, another in enumerate(planning.requests):
         if other == number:
             continue
-        spared = another.intent in ("LeaveAlone", "KeepState")
-        denied = (another.negated or another.take_back) and another.intent == request.intent
+        spared = another.intent in _SPARES
+        denied = another.negated and another.intent == request.intent
         if (spared or denied) and any(entity.name in _PLACES for entity in another.entities):
             out.update(devices_of(another, planning.scene))
     return out
@@ -338,7 +341,7 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
 def _retracted(planning: _Planning, number: int, request: Request) -> bool:
     """Whether another request takes back exactly this one ("... no don't start the vacuum")."""
     return any(
-        (another.negated or another.take_back)
+        another.negated
         and another.intent == request.intent
         and _said(another) == _said(request)
         for other, another in enumerate(planning.requests)
@@ -354,7 +357,7 @@ def _taken_back_items(planning: _Planning, request: Request) -> set[str]:
     return {
         item
         for another in planning.requests
-        if (another.take_back or another.negated) and another.intent == request.intent
+        if another.intent == "TakeBack" or (another.negated and another.intent == request.intent)
         for item in items(str(another.reading.get("item") or ""), planning.scene.words)
     }
 
@@ -508,6 +511,28 @@ def _ask_history(planning: _Planning, number: int, request: Request) -> None:
     _add_step(planning, (number, 0), request, Draft("action_answer_history", {"lines": lines}), Timing())
 
 
+def _take_back(planning: _Planning, number: int, request: Request) -> None:
+    """ "Forget the blinds": of this utterance it is left out; else what is planned or open for it is dropped."""
+    others = [one for other, one in enumerate(planning.requests) if other != number]
+    if any(one.intent not in _SPARES for one in others):
+        return
+    _cancel_plan(planning, number, request)
+
+
+def _reschedule(planning: _Planning, number: int, request: Request) -> None:
+    """ "Make that ten": the newest plan at another time, the old entry cancelled."""
+    waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
+    moment = request.reading.get("moment")
+    due = resolve(moment, planning.scene.now) if isinstance(moment, Moment) else None
+    if not waiting or due is None:
+        planning.report(request, "nothing_planned")
+        return
+    _cancel_steps(planning, f"{number + 1}c", waiting)
+    for position, old in enumerate(waiting):
+        step = replace(old, id=f"{planning.prefix}.{number + 1}.{position + 1}", schedule=Schedule(at=due))
+        _record(planning, number, step)
+
+
 def _repeat(planning: _Planning, number: int, request: Request) -> None:
     earlier = _earlier(planning, number)
     if earlier is None:
@@ -522,4 +547,6 @@ _SPECIAL: Mapping[str, Callable[[_Planning, int, Request], None]] = {
     "AskSchedule": _ask_schedule,
     "AskHistory": _ask_history,
     "Repeat": _repeat,
+    "Reschedule": _reschedule,
+    "TakeBack": _take_back,
 }
