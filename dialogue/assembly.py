@@ -46,6 +46,7 @@ class _Assembly:
     stray: list[str] = field(default_factory=list)
     touching: bool = False
     retracted: bool = False
+    dropped: list[Draft] = field(default_factory=list)
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -164,6 +165,7 @@ class _Assembly:
     def _correct(self, draft: Draft, core: Core) -> None:
         if self.last is not None and self.last in self.drafts:
             self.drafts.remove(self.last)
+            self.dropped.append(self.last)
             if core.kind == "fragment":
                 draft.when = list(self.last.when)
                 draft.exceptions = list(self.last.exceptions)
@@ -176,6 +178,7 @@ class _Assembly:
         if self.last is None:
             return
         group = self.last.group
+        self.dropped += [draft for draft in self.drafts if draft.group == group]
         self.drafts = [draft for draft in self.drafts if draft.group != group]
 
     def _order(self, draft: Draft, prefix: list[str]) -> None:
@@ -233,6 +236,7 @@ def assemble(grammar: Grammar, chart: Chart, items: list[Item], cost: float) -> 
         segments=tuple(_segments(items, chart)),
         cost=cost,
         retracted=assembly.retracted,
+        dropped=tuple(_finished(draft, [], chart) for draft in assembly.dropped if draft.core.readings),
     )
 
 

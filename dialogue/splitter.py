@@ -20,7 +20,8 @@ from dialogue.types import Hypothesis, Request, Utterance
 REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
 BARE_NAME = 0.8
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
-UNEXPLAINED = 3.0
+UNEXPLAINED, STILL_UNEXPLAINED = 3.0, 1.5
+CUT_SHORT, CUT_INSIDE = 1.0, 1.2
 DANGLING = 1.5
 NOTHING_TO_DROP = 1.2
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
@@ -33,6 +34,7 @@ MOST_SPLICES = 6
 JOINERS = {"and": "and", "then": "then"}
 PREFIXES = {"not", "first", "but_first", "before", "after", "correct", "except", "only"}
 NEEDS_LAST = {"correct", "except", "scratch", "but_first"}
+AFTER_CUT = {"correct", "scratch", "filler", "never_mind"}
 REPLACING = {"correct", "except", "only", "not"}
 
 
@@ -64,7 +66,8 @@ class Item:
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
     """A reading of the tokens so far. ``clause`` is ``start`` (a request may begin), ``done`` (one just ended)
-    or ``quoted`` (one just ended in words said to others, which only a connective can end).
+    ``quoted`` (one just ended in words said to others, which only a connective can end) or ``cut`` (one was cut
+    short, and a correction must follow).
     """
 
     position: int
@@ -137,9 +140,7 @@ class Splitter:
         ranked.sort(key=lambda row: row[:2])
         chosen = ranked[0][2]
         others = tuple(utterance for _, _, utterance in ranked[1:3])
-        return Utterance(
-            chosen.text, chosen.requests, chosen.unexplained, chosen.segments, chosen.cost, others
-        )
+        return replace(chosen, runners_up=others)
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text; fragments are only looked for where whole requests leave a rest."""
@@ -247,9 +248,13 @@ class Splitter:
         for operator in chart.operators.get(start, ()):
             if operator.kind in NEEDS_LAST and path.last is None:
                 continue
+            if path.clause == "cut" and operator.kind not in AFTER_CUT:
+                continue
             if operator.kind == "never_mind" and not chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
+        if path.clause == "cut":
+            return
         whole_only = "except" not in path.prefix
         if whole_only:
             for core in chart.requests.get(start, ()) if path.clause != "quoted" else ():
@@ -260,7 +265,8 @@ class Splitter:
             yield from self._fragments(chart, path)
         if start in chart.alive:
             yield from self._cut_short(chart, start)
-        yield Item("unexplained", start, start + 1, UNEXPLAINED)
+        more = path.item is not None and path.item.kind == "unexplained"
+        yield Item("unexplained", start, start + 1, STILL_UNEXPLAINED if more else UNEXPLAINED)
 
     def _clause(self, core: Core) -> str:
         best = core.readings[0]
@@ -275,7 +281,8 @@ class Splitter:
         for end in chart.alive[start]:
             if end > start and end in chart.cuts:
                 core = Core(start, end, chart.text.words(start, end), (), "partial")
-                yield Item("partial", start, end, REQUEST * 0.5, core)
+                inside = sum(at in chart.sure for at in range(start + 1, end))
+                yield Item("partial", start, end, CUT_SHORT + CUT_INSIDE * inside, core)
 
     def _fragments(self, chart: Chart, path: Path) -> Iterator[Item]:
         """Stretches that make a request when put in the place of a part of the last one."""
@@ -448,7 +455,7 @@ def _followers(path: Path, item: Item) -> Iterator[Path]:
         case "request" | "pair" | "fragment":
             yield follow(last=item.core, clause=item.ends, joined=False, prefix=())
         case "partial":
-            yield follow(last=item.core, clause="done", joined=False, prefix=())
+            yield follow(last=item.core, clause="cut", joined=False, prefix=())
         case kind if kind in PREFIXES:
             yield follow(clause="start", joined=False, prefix=(*path.prefix, kind)[-4:])
         case _:

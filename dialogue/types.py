@@ -184,7 +184,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The reading chosen for what was heard; segments own every word of ``text``."""
+    """The reading chosen for what was heard; segments own every word of ``text``.
+
+    ``retracted`` is true when all that was said before was taken back; ``dropped`` are requests that a correction
+    replaced: they are never run, but "the fan" after them still means the fan they spoke of.
+    """
 
     text: str
     requests: tuple[Request, ...] = ()
@@ -192,6 +196,7 @@ class Utterance:
     segments: tuple[Segment, ...] = ()
     cost: float = 0.0
     retracted: bool = False
+    dropped: tuple[Request, ...] = ()
     runners_up: tuple[Utterance, ...] = ()
 
 

@@ -34,6 +34,14 @@ DIM = Step(
     "c:1.1.1", "action_change_devices", {"targets": ["light.spot"], "change": {"brightness": 40}}, "dim it"
 )
 
+ACTIONS = """
+    change_devices adjust_devices play_media media_control announce restore cancel_plan
+    start_timer change_timer cancel_timers pause_timers resume_timers
+    set_alarm change_alarm cancel_alarms set_reminder change_reminder cancel_reminders
+    add_to_list remove_from_list complete_item
+    answer_state answer_time answer_date answer_weather answer_timers answer_list answer_schedule answer_history
+"""
+
 
 @pytest.fixture(scope="module")
 def responses() -> Responses:
@@ -226,12 +234,7 @@ def wait_for_server(process: subprocess.Popen[bytes], port: int, log: Path) -> N
 def test_the_server_registers_every_action_and_none_that_is_abstract(server: int) -> None:
     """The package as it is can be served by rasa-sdk, and its names are those of the contract."""
     names = [entry["name"] for entry in asked(server, "/actions")]
-    assert len(names) == len(set(names))
-    assert {name for name in names if not name.startswith("action_")} == set()
-    assert {"action_change_devices", "action_restore", "action_cancel_plan", "action_answer_history"} <= set(
-        names
-    )
-    assert len(names) == 32
+    assert sorted(names) == sorted(f"action_{name}" for name in ACTIONS.split())
 
 
 def test_a_step_runs_over_http(server: int, home: SimulatedHome, responses: Responses) -> None:

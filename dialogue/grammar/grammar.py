@@ -54,7 +54,7 @@ class Grammar:
     def __init__(self, language: str, main: Compiled, times: Compiled, words: Mapping[str, Any]) -> None:
         self.language = language
         self.words = words
-        self.main = Machine(main, frozenset(words.get("labels", ())))
+        self.main = Machine(main, frozenset(words.get("labels", ())), _costs(words))
         self.times = Machine(times)
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
@@ -182,9 +182,13 @@ class Grammar:
         return Stretch(end, frozenset(options), options)
 
 
+def _costs(words: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
+
+
 _SPOKEN = -1
 BARE_TIME = 0.1
-DANGLING_TEXT = 0.8
+DANGLING_TEXT = 1.5
 
 
 def _kind_and_moment(option: Option) -> tuple[str, Moment]:

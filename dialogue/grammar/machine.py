@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dialogue.grammar.automaton import WILDCARD, Automaton, Edge, ListArc, State
@@ -83,9 +83,12 @@ class Text:
 class Machine:
     """One compiled grammar: its automaton, and which list references each value can serve."""
 
-    def __init__(self, compiled: Compiled, labels: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, compiled: Compiled, labels: frozenset[str] = frozenset(), costs: Mapping[str, float] | None = None
+    ) -> None:
         self.compiled = compiled
         self.labels = labels
+        self.costs = costs or {}
         self.automaton = Automaton(compiled.network)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
@@ -205,7 +208,8 @@ class Machine:
         if symbol.list_name == WILDCARD:
             label = not self.labels.isdisjoint(symbol.domains)
             new = Capture(arc.slot, position, position + 1, None, True, capture, label)
-            yield arc.target, position + 1, self._weight(text, position, label), new
+            extra = sum(self.costs.get(name, 0.0) for name in symbol.domains)
+            yield arc.target, position + 1, self._weight(text, position, label) + extra, new
             return
         for stretch in text.lattice[position]:
             option = stretch.options.get(arc.symbol)

@@ -84,12 +84,14 @@ class RulePolicy:
         scene = Scene(self.home, tracker.state, now, self.words, area)
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
+        for dropped in utterance.dropped:
+            scene.groups.append(devices_of(dropped, scene))
         unexplained = _answer(planning, utterance)
         for number, request in _in_order(utterance.requests):
             _plan_request(planning, number, request)
         planning.not_done += [NotDone(text, planning.reason("not_understood")) for text in unexplained]
-        if scene.groups:
-            planning.events.append(Mentioned(tuple(scene.groups)))
+        if any(scene.groups):
+            planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
         return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
 
 
@@ -170,7 +172,11 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
             planning.report(request, "no_verb" if request.reading.bare else "not_understood")
         return
-    if request.negated:
+    if request.negated or request.intent in ("LeaveAlone", "KeepState"):
+        planning.scene.groups.append(devices_of(request, planning.scene))
+        found = timing(request, planning.scene)
+        if found.goes_back and (end := back_at(found, planning.scene.now)) is not None:
+            planning.ends[number] = end
         return
     if request.held:
         planning.not_done.append(
@@ -193,6 +199,9 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
         return
+    conditions = [condition for condition, _ in found.checks]
+    conditions += [found.schedule.on] if found.schedule and found.schedule.on else []
+    planning.scene.groups += [(str(one.target),) for one in conditions if one.target in planning.scene.home.devices]
     for condition, wanted in found.checks:
         if holds(condition, planning.scene.home) != wanted:
             planning.report(request, "condition_false", words=condition.text)

@@ -1,0 +1,259 @@
+"""The journal: nothing lost, nothing changed, nothing kept that was to be forgotten."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialogue.context import Tracker
+from dialogue.errors import StoreError
+from dialogue.events import (
+    AnyEvent,
+    BotUttered,
+    EffectHappened,
+    Mentioned,
+    QuestionAsked,
+    QuestionClosed,
+    SlotSet,
+    StepChanged,
+    StepPlanned,
+    UserUttered,
+)
+from dialogue.interfaces import TrackerStore
+from dialogue.tracker_store import SCHEMA_VERSION, SqliteTrackerStore
+from dialogue.types import Condition, Effect, Entity, Moment, Question, Reading, Request, Schedule, Step, When
+
+NOW = datetime(2026, 3, 2, 18)
+CONDITION = Condition("sensor.outside", "value", "<", 0, event=True, text="it freezes")
+REQUEST = Request(
+    "turn it off at ten",
+    "turn off the lamp",
+    Reading("HassTurnOff", (Entity("name", "lamp", "it"), Entity("list", [1, 2.5, True, None, {"a": "b"}]))),
+    0,
+    5,
+    when=(When("at", "at ten", Moment(hour=10, text="at ten")), When("if", "if", condition=CONDITION)),
+    after=(1,),
+)
+REQUEST = replace(REQUEST, exceptions=(REQUEST,), alternatives=(Reading("HassTurnOn"),))
+STEP = Step(
+    "c:1.1.1",
+    "action_change_devices",
+    {"targets": ["light.lamp"], "change": {"state": "off", "brightness": 1.0}},
+    "turn it off",
+    status="scheduled",
+    waits_for=("c:0.1.1",),
+    schedule=Schedule(NOW, CONDITION, Moment(repeat="day")),
+    conditions=(CONDITION,),
+    question=Question("c:1.1.1", "at", "When?", ("now", "later")),
+)
+EVENTS: list[AnyEvent] = [
+    UserUttered("turn it off at ten", (REQUEST,), "message-1", NOW),
+    StepPlanned(STEP, 1, NOW),
+    StepChanged("c:1.1.1", "running", time=NOW),
+    EffectHappened("c:1.1.1", Effect("light.lamp", {"state": "off"}, {"state": "on", "brightness": 40}), NOW),
+    EffectHappened("c:1.1.1", Effect("query", {"answered": "time"})),
+    StepChanged("c:1.1.1", "done", "because", {"seconds": 10, "half": 0.5}),
+    QuestionAsked(Question("c:1.1.2", "targets", "Which one?", ("a", "b"))),
+    QuestionClosed("c:1.1.2", "targets", "withdrawn"),
+    Mentioned(("light.lamp", "lock.gate")),
+    SlotSet("area", None),
+    BotUttered("Lamp off.", NOW),
+]
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteTrackerStore]:
+    path = ":memory:" if request.param == "memory" else tmp_path / "journal.db"
+    store = SqliteTrackerStore(path)
+    yield store
+    store.close()
+
+
+def test_every_kind_of_event_comes_back_as_it_was(store: SqliteTrackerStore) -> None:
+    """What was appended is loaded: same events, same order, same state."""
+    fitting: TrackerStore = store
+    tracker = fitting.load("c")
+    assert tracker.events == []
+    fitting.append(tracker, EVENTS[:3])
+    fitting.append(tracker, EVENTS[3:])
+    assert tracker.events == EVENTS
+    again = fitting.load("c")
+    assert again.events == EVENTS
+    assert again.state == tracker.state
+    assert {event.event for event in EVENTS} == {kind.event for kind in map(type, EVENTS)}
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text(), values, max_size=4))
+def test_any_value_survives_the_file(
+    tmp_path_factory: pytest.TempPathFactory, slots: dict[str, object]
+) -> None:
+    """Numbers stay whole or broken, true stays true, text keeps every character."""
+    store = SqliteTrackerStore(tmp_path_factory.mktemp("journal") / "journal.db")
+    event = StepChanged("s", "done", slots=slots)  # type: ignore[arg-type]
+    store.append(Tracker("c"), [event])
+    assert repr(store.load("c").events) == repr([event])
+    store.close()
+
+
+def test_survives_the_end_of_the_process(tmp_path: Path) -> None:
+    """A second store on the same file knows all that the first accepted, in order over conversations."""
+    first = SqliteTrackerStore(tmp_path / "folder" / "journal.db")
+    one, two = Tracker("one"), Tracker("two")
+    first.append(two, [EffectHappened("a", Effect("light.a", {"state": "on"}))])
+    first.append(one, [EffectHappened("b", Effect("light.b", {"state": "on"})), BotUttered("done")])
+    first.append(two, [EffectHappened("c", Effect("light.c", {"state": "on"}))])
+    second = SqliteTrackerStore(tmp_path / "folder" / "journal.db")
+    assert second.conversations() == ("two", "one")
+    assert [event.step_id for event in second.effects()] == ["a", "b", "c"]
+    assert second.load("one").events == one.events
+
+
+def test_a_conversation_continued_elsewhere_is_not_forked(tmp_path: Path) -> None:
+    """Two who loaded the same conversation: the second to write is told, and its tracker stays as it was."""
+    path = tmp_path / "journal.db"
+    first, second = SqliteTrackerStore(path), SqliteTrackerStore(path)
+    mine, theirs = first.load("c"), second.load("c")
+    first.append(mine, [BotUttered("mine")])
+    with pytest.raises(StoreError, match="continued"):
+        second.append(theirs, [BotUttered("theirs"), BotUttered("too")])
+    assert theirs.events == []
+    assert second.load("c").events == [BotUttered("mine")]
+
+
+def write_many(path: str, name: str, count: int) -> None:
+    store = SqliteTrackerStore(path, busy_seconds=20)
+    tracker = store.load(name)
+    for number in range(count):
+        store.append(tracker, [BotUttered(f"{name} {number}"), BotUttered("and")])
+
+
+def test_processes_share_a_file(tmp_path: Path) -> None:
+    """Four processes that begin at once write their conversations without losing or mixing anything."""
+    path = str(tmp_path / "journal.db")
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_many, args=(path, f"c{n}", 20)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0, 0]
+    store = SqliteTrackerStore(path)
+    for name in ("c0", "c1", "c2", "c3"):
+        said = [event.text for event in store.load(name).events if isinstance(event, BotUttered)]
+        assert said == [text for number in range(20) for text in (f"{name} {number}", "and")]
+
+
+def test_forgetting_leaves_no_byte(tmp_path: Path) -> None:
+    """Neither the file nor its log holds a word of the conversation afterwards; the others are still there."""
+    path = tmp_path / "journal.db"
+    store = SqliteTrackerStore(path)
+    for number in range(30):
+        store.append(store.load("private"), [UserUttered(f"remind me of the persimmon {number} " * 40)])
+    store.append(store.load("other"), [BotUttered("kept")])
+    assert any(b"persimmon" in file.read_bytes() for file in tmp_path.iterdir())
+    store.forget("private")
+    assert not any(b"persimmon" in file.read_bytes() for file in tmp_path.iterdir())
+    assert not any(b"private" in file.read_bytes() for file in tmp_path.iterdir())
+    assert store.conversations() == ("other",)
+    assert store.load("other").events == [BotUttered("kept")]
+
+
+# --- trouble
+
+
+def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
+    """The message says to update; the file is left alone."""
+    path = tmp_path / "journal.db"
+    SqliteTrackerStore(path).close()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    database.close()
+    with pytest.raises(StoreError, match="newer onebreath.*pip install --upgrade"):
+        SqliteTrackerStore(path)
+
+
+def test_an_event_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    """A journal with an event this version does not know is not half read."""
+    path = tmp_path / "journal.db"
+    store = SqliteTrackerStore(path)
+    store.append(store.load("c"), [BotUttered("hello")])
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE events SET data = ?", (b'{"event": "telepathy"}',))
+    database.close()
+    with pytest.raises(StoreError, match="cannot read"):
+        store.load("c")
+
+
+@pytest.mark.parametrize("damage", ["not a database at all" * 300, ""])
+def test_a_damaged_file_is_named_with_what_to_type(tmp_path: Path, damage: str) -> None:
+    """Text in place of a database, or a page overwritten, is told with the command that puts it aside."""
+    path = tmp_path / "journal.db"
+    if damage:
+        path.write_text(damage)
+    else:
+        overwrite_a_page(path)
+    with pytest.raises(StoreError, match=r"damaged.*mv '"):
+        SqliteTrackerStore(path).load("c")
+
+
+def overwrite_a_page(path: Path) -> None:
+    store = SqliteTrackerStore(path)
+    store.append(store.load("c"), [BotUttered("x" * 5000) for _ in range(20)])
+    store.close()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\x55" * (len(data) - 4096)
+    path.write_bytes(data)
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """What does not fit is refused as a whole, and the conversation goes on from where it was."""
+    store = SqliteTrackerStore(tmp_path / "journal.db")
+    tracker = store.load("c")
+    store.append(tracker, [BotUttered("fits")])
+    store._database.execute("PRAGMA max_page_count = 8")
+    with pytest.raises(StoreError, match="full"):
+        store.append(tracker, [BotUttered("small"), BotUttered("x" * 100_000)])
+    assert tracker.events == [BotUttered("fits")]
+    store.append(tracker, [BotUttered("small")])
+    assert store.load("c").events == [BotUttered("fits"), BotUttered("small")]
+
+
+def test_a_journal_held_by_another_is_told(tmp_path: Path) -> None:
+    """A process that never ends its transaction does not hang this one."""
+    path = tmp_path / "journal.db"
+    store = SqliteTrackerStore(path, busy_seconds=0.1)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="Another process holds"):
+        store.append(store.load("c"), [BotUttered("hello")])
+    holder.execute("ROLLBACK")
+    holder.close()
+
+
+def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    """Neither is a file whose folder is a file."""
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "journal.db"):
+        with pytest.raises(StoreError, match="Name another file"):
+            SqliteTrackerStore(path)
