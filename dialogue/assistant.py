@@ -17,6 +17,7 @@ from dialogue.types import (
     NotDone,
     Outcome,
     Plan,
+    Question,
     Schedule,
     Step,
     Transcript,
@@ -48,7 +49,7 @@ class Voice(Protocol):
         *,
         now: datetime,
         scheduled: Sequence[Step] = (),
-        question: object = None,
+        question: Question | None = None,
         not_done: Sequence[NotDone] = (),
         answers: Sequence[str] = (),
     ) -> str: ...
@@ -110,6 +111,7 @@ class Assistant:
         tracker, happened = self.store.load(conversation), _Happened()
         self.home.apply(effect)
         self._set_off(tracker, (effect,), happened)
+        self._tick(tracker, self.clock.now(), happened)
         return self._turn(tracker, Utterance(""), Plan(), happened)
 
     # --- one step -----------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dialogue.interfaces import Clock, Executor
 from dialogue.policy import RulePolicy
 from dialogue.responses import Responses, load_responses
 from dialogue.scheduler import SystemClock
-from dialogue.splitter import Splitter
+from dialogue.splitter import GrammarSplitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Parts:
     home: SimulatedHome
     grammar: Grammar
     responses: Responses
-    splitter: Splitter = field(repr=False)
+    splitter: GrammarSplitter = field(repr=False)
 
 
 def load_parts(configuration: Configuration) -> Parts:
@@ -49,7 +49,13 @@ def load_parts(configuration: Configuration) -> Parts:
     home = load_home(configuration.home or shipped_grammars() / "home.yaml")
     grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
     responses = load_responses(shipped_grammars() / configuration.language / "responses.yaml")
-    return Parts(configuration, home, grammar, responses, Splitter(grammar))
+    return Parts(configuration, home, grammar, responses, GrammarSplitter(grammar))
+
+
+def with_fresh_home(parts: Parts) -> Parts:
+    """The same parts around a home that stands as its file says: for one conversation after another."""
+    path = parts.configuration.home or shipped_grammars() / "home.yaml"
+    return replace(parts, home=load_home(path))
 
 
 def make_assistant(
@@ -76,7 +82,7 @@ def _executor(configuration: Configuration, parts: Parts) -> Executor:
     from dialogue.executor import HttpExecutor, InProcessExecutor
 
     if configuration.action_endpoint:
-        return HttpExecutor(configuration.action_endpoint, parts.responses)
+        return HttpExecutor(configuration.action_endpoint, parts.responses, home=parts.home)
     return InProcessExecutor(parts.home, parts.responses)
 
 
@@ -85,15 +91,31 @@ def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Confi
     values: dict[str, Any] = _file_values(path) if path is not None else {}
     values.update({name: value for name, value in overrides.items() if value is not None})
     known = set(Configuration.__dataclass_fields__)
-    unknown = sorted(set(values) - known)
+    values = {name: value for name, value in values.items() if value is not None}
+    unknown = sorted(str(name) for name in values.keys() - known)
     if unknown:
         raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    for name, value in values.items():
+        if name != "grammars":
+            _need_text(path, name, value)
     for name in ("home", "model"):
-        if values.get(name) is not None:
+        if name in values:
             values[name] = Path(values[name])
-    grammars: Sequence[Any] = values.get("grammars") or ()
-    values["grammars"] = tuple(Path(one) for one in ([grammars] if isinstance(grammars, str | Path) else grammars))
+    grammars: Any = values.get("grammars") or ()
+    folders = [grammars] if isinstance(grammars, str | Path) else grammars
+    if not isinstance(folders, list | tuple):
+        raise ConfigurationError(f"{path}: grammars: name folders, for example 'grammars: [my_sentences]'")
+    for folder in folders:
+        _need_text(path, "grammars", folder)
+    values["grammars"] = tuple(Path(folder) for folder in folders)
     return Configuration(**values)
+
+
+def _need_text(path: Path | None, name: str, value: object) -> None:
+    if not isinstance(value, str | Path):
+        raise ConfigurationError(
+            f"{path}: {name}: {value!r} is not text; write, for example, '{name}: \"{value}\"'"
+        )
 
 
 def _file_values(path: Path) -> dict[str, Any]:

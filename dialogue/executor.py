@@ -227,8 +227,16 @@ def _message(step: Step, tracker: Tracker, now: datetime, locale: str) -> dict[s
             "confidence": request.confidence if request else 0,
         },
         "entities": [{"entity": entity.name, "value": entity.value} for entity in entities],
-        "metadata": {"now": now.isoformat(), "step_id": step.id, "locale": locale},
+        "metadata": {"now": now.isoformat(), "step_id": _key(step), "locale": locale},
     }
+
+
+def _key(step: Step) -> str:
+    """What makes an effect happen once: the step's id, and for one that repeats also the time of this run."""
+    schedule = step.schedule
+    if schedule is None or schedule.every is None or schedule.at is None:
+        return step.id
+    return f"{step.id}@{schedule.at.isoformat()}"
 
 
 def _request_of(step: Step, tracker: Tracker) -> Request | None:

@@ -85,8 +85,9 @@ class SimulatedHome:
 
     def before(self, device_id: str, change: Mapping[str, Value]) -> dict[str, Value]:
         """The values to go back to after ``change``, those of its consequences included."""
-        have = self._states[device_id]
-        more = consequences(self.devices[device_id].domain, have, change)
+        domain, have = self.devices[device_id].domain, self._states[device_id]
+        change = folded(domain, change)
+        more = consequences(domain, have, change)
         altered = {name for name, value in more.items() if have.get(name) != value}
         result = {name: have.get(name) for name in (*change, *altered) if name not in MOMENTARY}
         if change.get("track") in ("next", "previous"):
@@ -114,10 +115,12 @@ class SimulatedHome:
 
     def replay(self, events: Iterable[EffectHappened]) -> None:
         """Bring the home to where a journal left it; the journal's steps count as done."""
+        done: dict[str, list[Effect]] = {}
         for event in events:
             self.apply(event.effect)
-            known = self._done.get(event.step_id, Done())
-            self.remember(event.step_id, replace(known, effects=(*known.effects, event.effect)))
+            done.setdefault(event.step_id, []).append(event.effect)
+        for step_id, effects in done.items():
+            self.remember(step_id, Done(tuple(effects)))
 
     def _change_device(self, target: str, change: Mapping[str, Value]) -> None:
         domain, have = self.devices[target].domain, self._states[target]

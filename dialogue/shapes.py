@@ -7,19 +7,28 @@ from datetime import datetime
 from typing import Any
 
 from dialogue.interfaces import Home
-from dialogue.types import Condition, Entity, Moment, Request, Schedule, Step, Turn, Utterance, Value, When
+from dialogue.types import Condition, Effect, Entity, Moment, Request, Schedule, Step, Turn, Utterance, Value, When
 
 
 def turn_shape(turn: Turn, home: Home) -> dict[str, Any]:
     """One turn as the six keys of ``say --json``."""
     return {
         "requests": [request_shape(request) for request in turn.utterance.requests],
-        "effects": [{"target": one.target, "change": plain(dict(one.change))} for one in turn.effects],
+        "effects": [effect_shape(effect) for effect in turn.effects if not _rings(effect)],
         "scheduled": [row for step in turn.scheduled for row in scheduled_shapes(step, home)],
         "asked": turn.asked.text if turn.asked else None,
         "not_done": [{"text": one.text, "reason": one.reason} for one in turn.not_done],
         "responses": [{"text": text} for text in turn.responses],
     }
+
+
+def effect_shape(effect: Effect) -> dict[str, Any]:
+    return {"target": effect.target, "change": plain(dict(effect.change))}
+
+
+def _rings(effect: Effect) -> bool:
+    """Whether an effect is an alarm or reminder going off: it is spoken, it changes nothing."""
+    return effect.target == "announcement" and "id" in effect.change
 
 
 def request_shape(request: Request) -> dict[str, Any]:

@@ -7,15 +7,15 @@ and of the machine. Several processes may use one file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from dialogue.context import Tracker
 from dialogue.errors import StoreError
+from dialogue.event_json import read, written
 from dialogue.events import AnyEvent, EffectHappened
 
 SCHEMA_VERSION = 1
@@ -45,7 +45,6 @@ class SqliteTrackerStore:
     def __init__(self, path: str | Path, *, busy_seconds: float = 5.0) -> None:
         self._path = str(path)
         self._lock = RLock()
-        self._encode, self._decode = _codec(self._path)
         with self._explained():
             self._database = self._opened(busy_seconds)
 
@@ -65,7 +64,7 @@ class SqliteTrackerStore:
             return
         first = len(tracker.events)
         rows = [
-            (tracker.conversation, first + number, _time(event), event.event, self._encode(event))
+            (tracker.conversation, first + number, _time(event), event.event, written(event))
             for number, event in enumerate(events)
         ]
         with self._explained(), self._transaction():
@@ -129,7 +128,7 @@ class SqliteTrackerStore:
         with self._lock, self._explained():
             rows = self._database.execute(query, values).fetchall()
         try:
-            return [self._decode(data) for (data,) in rows]
+            return [read(data) for (data,) in rows]
         except ValueError as error:
             raise StoreError(
                 f"{self._path}: The journal holds an event this version cannot read: {str(error)[:200]}. "
@@ -204,30 +203,3 @@ def _trouble(error: str, path: str) -> str:
 
 def _time(event: AnyEvent) -> str | None:
     return None if event.time is None else event.time.isoformat()
-
-
-def _codec(path: str) -> tuple[Callable[[AnyEvent], bytes], Callable[[bytes], AnyEvent]]:
-    """How events become bytes and come back: JSON in a file.
-
-    A journal in memory is read by nobody else, so there it is pickle, which needs no schema to be built.
-    """
-    if path == ":memory:":
-        import pickle
-
-        return pickle.dumps, pickle.loads
-    return (lambda event: bytes(_adapter().dump_json(event))), (lambda data: _read_event(data))
-
-
-def _read_event(data: bytes) -> AnyEvent:
-    event: AnyEvent = _adapter().validate_json(data)
-    return event
-
-
-@cache
-def _adapter() -> Any:
-    """The schema of all events, made from their dataclasses."""
-    from typing import Annotated
-
-    from pydantic import Field, TypeAdapter
-
-    return TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])

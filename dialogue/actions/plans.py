@@ -1,4 +1,4 @@
-"""Cancelling what is planned: the plan itself lives with the assistant, the effect is reported like any other."""
+"""Cancelling what is planned: the plan lives with the assistant, the effect is reported like any other."""
 
 from __future__ import annotations
 

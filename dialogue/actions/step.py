@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rasa_sdk import Action, Tracker  # type: ignore[import-untyped]
@@ -19,8 +18,6 @@ from dialogue.clockworks import wall_time
 from dialogue.home import Done, SimulatedHome, load_home
 from dialogue.interfaces import Clockwork
 from dialogue.types import Effect, Value
-
-SHIPPED_HOME = Path(__file__).parents[2] / "grammars" / "home.yaml"
 
 
 class RefusedError(Exception):
@@ -174,4 +171,6 @@ class StepAction(Action, ABC):  # type: ignore[misc]
 @cache
 def served_home() -> SimulatedHome:
     """The home of an action server: named by ``ONEBREATH_HOME``, else the shipped one."""
-    return load_home(os.environ.get("ONEBREATH_HOME") or SHIPPED_HOME)
+    from dialogue.grammar.grammar import shipped_grammars
+
+    return load_home(os.environ.get("ONEBREATH_HOME") or shipped_grammars() / "home.yaml")

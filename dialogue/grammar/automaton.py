@@ -135,6 +135,7 @@ class Automaton:
         )
         self._steps: dict[tuple[int, str], tuple[int, ...]] = {}
         self._arcs: dict[tuple[int, bool], tuple[ListArc, ...]] = {}
+        self._ending: dict[int, bool] = {}
         self.start = self._intern(network.closure(network.starts))
 
     @property
@@ -279,7 +280,8 @@ class Automaton:
 
     def ends(self, item: int) -> bool:
         """Whether a template may end in this network state."""
-        finals = self.network.finals
-        return any(
-            state in finals for state in self.network.closure((item,)) | self.network.across_spaces((item,))
-        )
+        known = self._ending.get(item)
+        if known is None:
+            reached = self.network.closure((item,)) | self.network.across_spaces((item,))
+            known = self._ending[item] = not reached.isdisjoint(self.network.finals)
+        return known

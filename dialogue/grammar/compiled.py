@@ -40,13 +40,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One sentence template. ``wild``: has an open slot; ``bare``: a name alone can satisfy it."""
+    """One sentence template. ``wild``: has an open slot; ``bare``: a name alone can satisfy it;
+    ``plain``: it refers to no list.
+    """
 
     block: int
     text: str
     place: Place
     wild: bool
     bare: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Sorted:
+    """Accepted templates by what they are; ``sure`` says that one is a request without open text."""
+
+    requests: tuple[int, ...]
+    answers: tuple[int, ...]
+    operators: tuple[tuple[str, tuple[int, ...]], ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
 
@@ -58,8 +68,11 @@ class Grammar:
         self.times = Machine(times)
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
+        self._articles = frozenset(words.get("articles", ()))
         self._unfinished = frozenset((*words.get("binding", ()), *words.get("articles", ())))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
+        self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
+        self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
         self._home_tree = ValueTree()
         self._static_tree = ValueTree()
         self._static_tree.extend(main.values)
@@ -72,7 +85,7 @@ class Grammar:
 
         Errors: `GrammarError` with file and line.
         """
-        files, pack = _files(language, folders)
+        files, pack = sentence_files(language, folders)
         compiled = _from_cache(language, files, pack)
         grammar = cls(language, *compiled)
         if home is not None:
@@ -105,7 +118,8 @@ class Grammar:
         rows = [self._stretches(bare, at, numbers[at], ordinals[at], spoken) for at in range(len(bare))]
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
         dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
-        return Text(bare, tuple(rows), weights, dangling)
+        articles = tuple(key in self._articles for key in keys)
+        return Text(bare, tuple(rows), weights, dangling, articles)
 
     def spoken(self, text: Text) -> list[Spoken]:
         """The time expressions of a text."""
@@ -126,6 +140,39 @@ class Grammar:
 
     def template(self, number: int) -> Template:
         return self.main.compiled.templates[number]
+
+    def sorted(self, accepts: tuple[int, ...], *, more_than_one: bool = True) -> Sorted:
+        """The templates a state accepts, by what they are; ``more_than_one`` token is needed to be sure."""
+        key = (accepts, more_than_one)
+        known = self._sorted.get(key)
+        if known is None:
+            known = self._sorted[key] = self._sort(accepts, more_than_one)
+        return known
+
+    def _sort(self, accepts: tuple[int, ...], more_than_one: bool) -> Sorted:
+        kinds: dict[str, list[int]] = {"request": [], "answer": [], "operator": []}
+        operators: dict[str, list[int]] = {}
+        for number in accepts:
+            block = self.block(number)
+            kinds[block.kind].append(number)
+            if block.kind == "operator":
+                operators.setdefault(block.intent, []).append(number)
+        sure = more_than_one and any(
+            not (self.template(number).wild or self.template(number).bare) for number in kinds["request"]
+        )
+        named = tuple((name, tuple(numbers)) for name, numbers in operators.items())
+        return Sorted(tuple(kinds["request"]), tuple(kinds["answer"]), named, sure)
+
+    def operator_readings(
+        self, text: Text, start: int, end: int, templates: tuple[int, ...]
+    ) -> list[ScoredReading]:
+        """Readings of an operator; those of plain words are the same wherever they stand."""
+        if not all(self.template(number).plain for number in templates):
+            return self.readings(text, start, end, templates)
+        known = self._operators.get(templates)
+        if known is None:
+            known = self._operators[templates] = self.readings(text, start, end, templates)
+        return known
 
     def readings(
         self, text: Text, start: int, end: int, templates: Iterable[int], *, area: bool = False
@@ -222,7 +269,7 @@ def shipped_grammars() -> Path:
     return Path(str(resources.files("onebreath_grammars")))
 
 
-def _files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
+def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
     """The sentence files of a language, and the name of the intent pack that goes with them (or None)."""
     own = shipped_grammars() / language
     if not own.is_dir():

@@ -17,6 +17,7 @@ NAME_GAIN = 0.02
 LIST_COST = 0.004
 OWN_COST = 0.05
 LABEL_COST = 1.5
+_PLACES = frozenset({"name", "area", "floor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,22 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class ScoredReading:
-    """A reading of a span, what it costs, and the block it came from."""
+    """A reading of a span, what it costs, and the block it came from; ``wild`` are the spans of open slots."""
 
     cost: float
     reading: Reading
     block: Block
     template: int
-    wild_tokens: int
+    wild: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def wild_tokens(self) -> int:
+        """How many tokens stand in open slots."""
+        return sum(end - start for start, end in self.wild)
+
+    def wild_inside(self, start: int, end: int) -> int:
+        """How many of the tokens from ``start`` to ``end`` stand in open slots."""
+        return sum(max(0, min(end, last) - max(start, first)) for first, last in self.wild)
 
     @property
     def bare(self) -> bool:
@@ -73,6 +83,11 @@ class Text:
     lattice: tuple[tuple[Stretch, ...], ...]
     weights: tuple[float, ...]
     dangling: tuple[float, ...] = ()
+    article: tuple[bool, ...] = ()
+
+    def articles(self, start: int, end: int) -> int:
+        """How many of the tokens are articles."""
+        return sum(self.article[start:end])
 
     def words(self, start: int, end: int) -> str:
         """The tokens from ``start`` to ``end`` as they were written."""
@@ -183,7 +198,7 @@ class Machine:
         if not finished:
             return None
         cost, capture = min(finished, key=lambda way: way[0])
-        return self._scored(text, cost, capture, template, block)
+        return self._scored(text, (begin, end), cost, capture, template, block)
 
     def _moves(
         self, text: Text, item: int, position: int, end: int, capture: Capture | None
@@ -196,7 +211,9 @@ class Machine:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
         if item in self.compiled.network.loops and capture is not None and capture.wild:
-            longer = replace(capture, end=following)
+            longer = Capture(
+                capture.slot, capture.start, following, None, True, capture.before, capture.label
+            )
             yield item, following, self._weight(text, position, capture.label), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)
@@ -223,17 +240,25 @@ class Machine:
         return weight if not label or weight <= WILD_COST else weight + LABEL_COST
 
     def _scored(
-        self, text: Text, cost: float, capture: Capture | None, template: int, block: Block
+        self,
+        text: Text,
+        span: tuple[int, int],
+        cost: float,
+        capture: Capture | None,
+        template: int,
+        block: Block,
     ) -> ScoredReading:
         entities: list[Entity] = []
-        wild = 0
+        wild: list[tuple[int, int]] = []
+        known = 0
         while capture is not None:
             words = text.words(capture.start, capture.end)
             value = words if capture.wild else capture.value
             if capture.wild:
-                wild += capture.end - capture.start
+                wild.append((capture.start, capture.end))
                 cost += text.dangling[capture.end - 1] if text.dangling else 0.0
             entities.append(Entity(capture.slot, value, words))
+            known += capture.end - capture.start if capture.slot in _PLACES else 0
             if capture.slot == "name" and not capture.wild:
                 cost -= NAME_GAIN + 0.001 * len(words)
             capture = capture.before
@@ -243,9 +268,11 @@ class Machine:
         extra = block.extra.get("cost", 0.0)
         cost += float(extra) if isinstance(extra, (int, float, str)) else 0.0
         cost += OWN_COST if block.own else 0.0
-        bare = self.compiled.templates[template].bare
+        bare = self.compiled.templates[template].bare and (
+            known + text.articles(*span) >= span[1] - span[0]
+        )
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
-        return ScoredReading(cost, reading, block, template, wild)
+        return ScoredReading(cost, reading, block, template, tuple(wild))
 
 
 def _merged(known: ScoredReading | None, new: ScoredReading) -> ScoredReading:

@@ -201,13 +201,14 @@ class _Compiler:
         network = self.compiled.network
         expression = _parse(text, place)
         start = network.new_state()
-        before = len(network.loops)
+        loops, first = len(network.loops), start
         end = self._expand(expression, start, local, place, ())
         network.starts.append(start)
         network.finals[end] = len(self.compiled.templates)
-        wild = len(network.loops) > before
+        wild = len(network.loops) > loops
+        plain = not any(network.lists[first:])
         block = len(self.compiled.blocks) - 1
-        self.compiled.templates.append(Template(block, str(text), place, wild, self._bare(expression, local)))
+        self.compiled.templates.append(Template(block, str(text), place, wild, self._bare(expression, local), plain))
 
     def _bare(self, expression: Expression, local: _Local) -> bool:
         """Whether the template can be satisfied without one literal word that it insists on."""

@@ -14,7 +14,8 @@ from dialogue.grammar.times import resolve
 from dialogue.policy import answers, past
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items
 from dialogue.policy.targets import Scene
-from dialogue.policy.timing import Timing, back_at, holds, timing
+from dialogue.policy.conditions import holds
+from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
     Entity,
     Moment,
@@ -338,7 +339,7 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
     """Devices that other requests of the utterance say to leave as they are, or not to treat like this."""
     out: set[str] = set()
     for other, another in enumerate(planning.requests):
-        if other == number:
+        if other == number or other in request.after:
             continue
         spared = another.intent in _SPARES
         denied = another.negated and another.intent == request.intent

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Device
+from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Found, Scene, areas_called, find
 from dialogue.types import Moment, Reading, Request, Value
 
@@ -407,7 +408,10 @@ def _reminder(request: Request, scene: Scene) -> list[Draft]:
         return [Draft("action_set_reminder", {**slots, "at": due.isoformat()})]
     event = next((when for when in request.when if when.kind == "on"), None)
     if event is not None and event.condition is not None:
-        return [Draft("action_set_reminder", {**slots, "on": {"text": event.text}})]
+        condition = resolved(event.condition, scene.home)
+        if condition.target is None:
+            return [Draft(problem="cannot_know", details={"words": event.text})]
+        return [Draft("action_set_reminder", {**slots, "on": asdict(condition)})]
     return [Draft("action_set_reminder", slots, ask=Ask("at", "what_time"))]
 
 
@@ -433,8 +437,16 @@ def items(text: str, words: Mapping[str, Any]) -> list[str]:
         kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"\0{number}\0", kept, flags=re.IGNORECASE)
     cut = re.split(rf"\s*,\s*|\s+(?:{'|'.join(map(re.escape, joiners))})\s+", kept) if joiners else [kept]
     pairs = [str(pair) for pair in words.get("pairs", [])]
+    cut = [piece for one in cut for piece in _known_items(one, words)] if len(cut) > 1 else cut
     restored = [re.sub(r"\0(\d+)\0", lambda found: pairs[int(found[1])], piece) for piece in cut]
     return [_without_article(piece.strip(), words) for piece in restored if piece.strip()]
+
+
+def _known_items(text: str, words: Mapping[str, Any]) -> list[str]:
+    """ "Bread eggs" before "and coffee" are two things when each is a thing by itself."""
+    known = {str(item) for item in words.get("items", ())}
+    pieces = text.split()
+    return pieces if len(pieces) > 1 and all(piece in known for piece in pieces) else [text]
 
 
 def _without_article(item: str, words: Mapping[str, Any]) -> str:

@@ -122,17 +122,17 @@ def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
         return Found(problem="no_such_device")
     if len(ids) == 1 or noun.get("number") == "all":
         return Found(ids)
-    return Found(choices=_recent_first(scene, ids))
+    named = _just_named(scene, ids)
+    return Found(named) if len(named) == 1 else Found(choices=ids)
 
 
 def _head_is(device: Device, word: str) -> bool:
     return any(spelling.casefold().split()[-1] == word for spelling in spellings(device))
 
 
-def _recent_first(scene: Scene, ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Within one utterance a noun that was just used means the device just named."""
-    just_named = [one for group in scene.groups for one in group if one in ids]
-    return tuple(just_named) if len(just_named) == 1 else ids
+def _just_named(scene: Scene, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the devices a noun fits, those that this utterance has named before: "the bathroom fan ... the fan"."""
+    return tuple(dict.fromkeys(one for group in scene.groups for one in group if one in ids))
 
 
 def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Found:

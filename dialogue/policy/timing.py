@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dialogue.grammar.times import length, next_repeat, resolve
-from dialogue.interfaces import Device, Home
-from dialogue.policy.targets import Scene, spellings
-from dialogue.scheduler import compare
-from dialogue.types import Condition, Request, Schedule, Value, When
+from dialogue.policy.conditions import resolved
+from dialogue.policy.targets import Scene
+from dialogue.types import Condition, Request, Schedule, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,54 +83,6 @@ def _with_condition(timing: Timing, when: When, scene: Scene) -> Timing:
 def _end_of_last_timer(scene: Scene) -> datetime | None:
     running = scene.home.clockworks("timer")
     return running[-1].due if running else None
-
-
-def resolved(condition: Condition, home: Home) -> Condition:
-    """The condition with the device it is about; ``target`` is None where the home cannot know."""
-    special: dict[str, Callable[[Device], bool]] = {
-        "rain": lambda device: device.device_class == "moisture",
-        "outside": lambda device: device.device_class == "temperature" and device.area is None,
-        "inside": lambda device: device.domain == "climate",
-    }
-    said: Value = condition.target
-    if said == "timer":
-        return condition
-    if isinstance(said, str) and said in special:
-        found = [device for device in home.devices.values() if special[said](device)]
-    else:
-        found = list(_named(home, said, str(condition.value)))
-    return replace(condition, target=found[0].id if found else None)
-
-
-def _named(home: Home, said: Value, value: str) -> Iterable[Device]:
-    """Devices whose name (or noun) is said and that can be in the state asked for."""
-    for device in home.devices.values():
-        names = [name.casefold() for name in spellings(device)]
-        if isinstance(said, dict):
-            word = str(said.get("noun", ""))
-            fits = any(name.split()[-1] == word for name in names)
-        else:
-            folded = str(said).casefold()
-            fits = any(name == folded or name.startswith(f"{folded} ") for name in names)
-        if fits and _can_be(device, value):
-            yield device
-
-
-def _can_be(device: Device, value: str) -> bool:
-    if value in ("locked", "unlocked"):
-        return device.domain == "lock"
-    if value in ("open", "closed"):
-        return device.domain in ("cover", "valve") or device.device_class in ("door", "window", "garage_door")
-    return device.domain not in ("lock", "cover")
-
-
-def holds(condition: Condition, home: Home) -> bool:
-    """Whether a condition is true of the home as it stands."""
-    if condition.target is None or condition.target not in home.devices:
-        return False
-    state = home.state(condition.target)
-    have = state.get(condition.attribute, state.get("state"))
-    return compare(have, condition)
 
 
 def back_at(timing: Timing, start: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
 from dialogue.grammar.machine import ScoredReading
-from dialogue.splitter import Chart, Core, Item
+from dialogue.splitter.chart import Chart, Core, Item
 from dialogue.types import Condition, Entity, Reading, Request, Segment, SegmentKind, Utterance, When
 
 SAME_STANDING = 0.12
@@ -91,9 +91,8 @@ class _Assembly:
                 self._request(item.core)
             case "pair":
                 assert item.core is not None
-                first = Core(item.start, item.core.start, self._pair_words(item), item.readings)
-                self._request(first)
-                self._request(Core(item.core.start, item.end, item.core.meant, item.core.readings, "fragment"))
+                self._request(Core(item.start, item.core.start, item.core.meant, item.readings))
+                self._request(item.core)
             case "and" | "then":
                 self.joined = item.kind
             case "when":
@@ -110,11 +109,15 @@ class _Assembly:
                 self._drop_group()
             case "filler":
                 pass
+            case "now":
+                self._now()
             case kind:
                 self.prefix.append(kind)
 
-    def _pair_words(self, item: Item) -> str:
-        return item.readings[0].reading.intent
+    def _now(self) -> None:
+        """ "... and close the blinds now": the time said before does not reach this request."""
+        if self.last is not None and not self.joined and not self.prefix:
+            self.last.when = [when for when in self.last.when if when not in self.fronted]
 
     def _qualify(self, when: When) -> None:
         """A time or condition: of the request it follows, else of those that follow it."""
@@ -155,7 +158,7 @@ class _Assembly:
         for when in self.fronted:
             slot = "length" if when.kind == "for" else "moment"
             reading = Reading("Inform", (Entity(slot, when.moment, when.text),))  # type: ignore[arg-type]
-            scored = ScoredReading(0.0, reading, Block("Inform", "answer"), -1, 0)
+            scored = ScoredReading(0.0, reading, Block("Inform", "answer"), -1)
             self.drafts.append(Draft(Core(0, self.chart.size, when.text, (scored,)), 0))
 
     def _members(self) -> list[Draft]:
@@ -244,7 +247,7 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
     first, *others = draft.core.readings
     return Request(
         text=chart.text.words(draft.core.start, draft.core.end),
-        meant=draft.core.meant if draft.core.kind == "fragment" else draft.core.meant,
+        meant=draft.core.meant,
         reading=first.reading,
         start=draft.core.start,
         end=draft.core.end,

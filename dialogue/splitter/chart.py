@@ -1,0 +1,157 @@
+"""The chart of one text: every span that is a request, an operator or a time, read only where the search asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from dialogue.grammar.automaton import State
+from dialogue.grammar.grammar import Grammar, Sorted, Spoken
+from dialogue.grammar.machine import ScoredReading, Text
+
+OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
+INNER_REQUEST = 0.5
+TIMES = frozenset({"at", "for", "until", "every"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Core:
+    """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
+
+    ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
+    turn).
+    """
+
+    start: int
+    end: int
+    meant: str
+    readings: tuple[ScoredReading, ...]
+    kind: str = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One span of a path: an operator, a request, a time, or an unexplained token.
+
+    ``ends`` is what may follow a request: see `Path.clause`.
+    """
+
+    kind: str
+    start: int
+    end: int
+    cost: float
+    core: Core | None = None
+    spoken: Spoken | None = None
+    readings: tuple[ScoredReading, ...] = ()
+    ends: str = "done"
+
+
+@dataclass(slots=True)
+class Chart:
+    """Everything one text may be cut into.
+
+    ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
+    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
+    end.
+    """
+
+    grammar: Grammar
+    text: Text
+    answering: bool
+    alive: list[dict[int, State]]
+    operators: list[list[Item]]
+    sure: frozenset[int] = frozenset()
+    joints: frozenset[int] = frozenset()
+    cuts: frozenset[int] = frozenset()
+    bounds: frozenset[int] = frozenset()
+    _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return len(self.text.tokens)
+
+    def words(self, start: int, end: int) -> str:
+        return self.text.words(start, end)
+
+    def knows(self, start: int, end: int) -> bool:
+        """Whether a list explains something inside the stretch."""
+        return any(stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at])
+
+    def requests(self, start: int) -> tuple[Core, ...]:
+        """The requests that begin at a token, read on first use."""
+        known = self._requests.get(start)
+        if known is None:
+            known = self._requests[start] = tuple(self._read(start))
+        return known
+
+    def _read(self, start: int) -> Iterator[Core]:
+        for end, state in self.alive[start].items():
+            if end == start:
+                continue
+            found = self.grammar.sorted(state.accepts)
+            for templates in (found.requests, found.answers if self.answering else ()):
+                readings = self.grammar.readings(self.text, start, end, templates)
+                if readings:
+                    yield Core(start, end, self.words(start, end), tuple(readings))
+
+
+class Charts:
+    """Makes charts of texts."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+        self._verbs = frozenset(grammar.words.get("verbs", ()))
+        self._joiners = frozenset(grammar.words.get("item_joiners", ()))
+
+    def chart(self, text: str, *, answering: bool = False) -> Chart:
+        """Find all spans of a text; ``answering`` lets in what only means something as an answer."""
+        tokens = self.grammar.text(text)
+        alive = [dict(self.grammar.ends(tokens, start)) for start in range(len(tokens.tokens))]
+        sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
+        sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
+        tokens = self._doubting(tokens, sure)
+        operators = [
+            list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)
+        ]
+        for spoken in self.grammar.spoken(tokens):
+            if spoken.kind in TIMES:
+                operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
+        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+
+    def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
+        return [
+            (end, self.grammar.sorted(state.accepts, more_than_one=end > start + 1))
+            for end, state in alive.items()
+            if end > start and state.accepts
+        ]
+
+    def _doubting(self, text: Text, sure: frozenset[int]) -> Text:
+        """The text with open slots dearer where inside them a request seems to begin."""
+        words = [token.key.strip() for token in text.tokens]
+        begins = sure | {
+            at
+            for at in range(1, len(words))
+            if words[at - 1] in self._joiners and words[at] in self._verbs
+        }
+        heavier = (
+            weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights)
+        )
+        return replace(text, weights=tuple(heavier))
+
+    def _operators(
+        self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]
+    ) -> Iterator[Item]:
+        for end, found in row:
+            for kind, templates in found.operators:
+                readings = tuple(self.grammar.operator_readings(text, start, end, templates))
+                base = FILLER if kind == "filler" else OPERATOR
+                name = "condition" if kind.startswith("condition") else kind
+                yield Item(name, start, end, base + max(0.0, readings[0].cost), readings=readings)
+
+    def _marked(self, chart: Chart) -> Chart:
+        """The chart with the places marked that the search asks for again and again."""
+        items = [item for row in chart.operators for item in row]
+        chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then"))
+        chart.cuts = frozenset(item.start for item in items if item.kind in ("correct", "scratch"))
+        chart.bounds = frozenset(item.start for item in items) | chart.sure | {chart.size}
+        return chart

@@ -1,0 +1,263 @@
+"""The search: which spans, in which order, explain all tokens at the least cost.
+
+A reading is a path of spans over the tokens; each span has a cost, and so has each token that nothing explains.
+Dynamic programming over token positions keeps, per state of the sentence (what came last, what is expected), the
+cheapest path (Viterbi, 1967). The search widens in three rounds: whole requests only; with fragments; with
+unexplained words. A round is only entered where the one before left something unexplained or doubtful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from dialogue.splitter.chart import Chart, Core, Item
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
+
+BARE_NAME = 0.8
+ANSWER = 0.5
+UNEXPLAINED, STILL_UNEXPLAINED = 3.0, 1.5
+CUT_SHORT, CUT_INSIDE = 1.0, 1.2
+DANGLING, TRAILING_JOINER = 1.5, 0.3
+NOTHING_TO_DROP = 1.2
+UNANNOUNCED = 0.15
+DOUBTFUL = 2.0
+BEAM, NARROW = 4.0, 12
+
+PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
+NEEDS_LAST = frozenset({"correct", "except", "scratch", "but_first"})
+AFTER_CUT = frozenset({"correct", "scratch", "filler", "never_mind"})
+REPLACING = frozenset({"correct", "except", "only", "not"})
+
+
+class Signature(NamedTuple):
+    """What the rest of a path depends on."""
+
+    last: int
+    clause: str
+    joined: bool
+    prefix: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """A reading of the tokens so far.
+
+    ``clause`` is ``start`` (a request may begin), ``done`` (one just ended), ``quoted`` (one just ended in words
+    said to others, which only a connective can end) or ``cut`` (one was cut short, and a correction must follow).
+    ``prefix`` holds the operators that wait for their request.
+    """
+
+    position: int
+    cost: float
+    before: Path | None = None
+    item: Item | None = None
+    last: Core | None = None
+    clause: str = "start"
+    joined: bool = False
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def signature(self) -> Signature:
+        return Signature(id(self.last), self.clause, self.joined, self.prefix)
+
+    def items(self) -> list[Item]:
+        found: list[Item] = []
+        path: Path | None = self
+        while path is not None:
+            if path.item is not None:
+                found.append(path.item)
+            path = path.before
+        return found[::-1]
+
+
+Layers = list[dict[Signature, Path]]
+
+
+class Search:
+    """The search over one chart. ``remembered`` is the last request of the turn before."""
+
+    def __init__(self, chart: Chart, splicer: Splicer, remembered: Core | None) -> None:
+        self.chart = chart
+        self.splicer = splicer
+        self.remembered = remembered
+        self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
+        self._splices: dict[tuple[int, int, bool], list[tuple[Core, float]]] = {}
+        self._tails: dict[int, list[Item]] = {}
+
+    def best(self) -> Path:
+        """The cheapest path over all tokens."""
+        path = self._cheapest(splicing=False, skipping=False)
+        if path is None or self._doubtful(path):
+            path = self._cheapest(splicing=True, skipping=True)
+        assert path is not None
+        return path
+
+    def _cheapest(self, *, splicing: bool, skipping: bool) -> Path | None:
+        layers: Layers = [{} for _ in range(self.chart.size + 1)]
+        origin = Path(0, 0.0, last=self.remembered)
+        layers[0][origin.signature] = origin
+        for position in range(self.chart.size):
+            for path in _beam(layers[position].values()):
+                for item in self._items(path, splicing):
+                    _extend(layers, path, item)
+                if skipping:
+                    _extend(layers, path, _skip(path))
+        return min(layers[-1].values(), key=_final_cost, default=None)
+
+    def _doubtful(self, path: Path) -> bool:
+        """Whether a path over whole requests deserves a second look with fragments and unexplained words."""
+        return bool(path.prefix or self.chart.cuts) or any(self._doubtful_item(item) for item in path.items())
+
+    def _doubtful_item(self, item: Item) -> bool:
+        if item.kind == "partial" or item.cost > REQUEST + DOUBTFUL:
+            return True
+        return item.kind == "request" and item.core is not None and item.core.readings[0].bare
+
+    # --- what may come next -------------------------------------------------------------
+
+    def _items(self, path: Path, splicing: bool) -> Iterator[Item]:
+        yield from self._operators(path)
+        if path.clause == "cut":
+            return
+        if "except" not in path.prefix:
+            yield from self._whole_requests(path)
+            if splicing:
+                yield from self._shared_tails(path.position)
+        if splicing and self._may_splice(path):
+            yield from self._fragments(path)
+        yield from self._cut_short(path.position)
+
+    def _operators(self, path: Path) -> Iterator[Item]:
+        for operator in self.chart.operators[path.position]:
+            if operator.kind in NEEDS_LAST and path.last is None:
+                continue
+            if path.clause == "cut" and operator.kind not in AFTER_CUT:
+                continue
+            if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
+                operator = replace(operator, cost=NOTHING_TO_DROP)
+            yield operator
+
+    def _whole_requests(self, path: Path) -> Iterator[Item]:
+        if path.clause == "quoted":
+            return
+        for core in self.chart.requests(path.position):
+            best = core.readings[0]
+            quoted = best.wild_tokens and best.reading.intent in self._verbatim
+            ends = "quoted" if quoted else "done"
+            yield Item("request", core.start, core.end, _request_cost(core), core, ends=ends)
+
+    def _may_splice(self, path: Path) -> bool:
+        if path.last is None:
+            return False
+        if path.position in self.chart.sure and "except" not in path.prefix:
+            return False
+        first_word = path.before is None and not self.chart.answering
+        return path.joined or path.clause == "done" or first_word or not REPLACING.isdisjoint(path.prefix)
+
+    def _fragments(self, path: Path) -> Iterator[Item]:
+        """Stretches that make a request when put in the place of a part of the last one."""
+        assert path.last is not None
+        correcting = "correct" in path.prefix or "only" in path.prefix
+        key = (id(path.last), path.position, correcting)
+        if key not in self._splices:
+            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting)
+            self._splices[key] = list(found)
+        extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
+        leaving_out = not correcting and bool(path.prefix)
+        for core, cost in self._splices[key]:
+            if leaving_out and core.readings[0].wild_tokens:
+                continue
+            yield Item("fragment", core.start, core.end, cost + extra, core)
+
+    def _shared_tails(self, position: int) -> list[Item]:
+        if position not in self._tails:
+            self._tails[position] = list(self.splicer.shared_tails(self.chart, position))
+        return self._tails[position]
+
+    def _cut_short(self, start: int) -> Iterator[Item]:
+        """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
+        ends = [end for end in self.chart.alive[start] if end > start and end in self.chart.cuts]
+        if not ends:
+            return
+        whole = {core.end for core in self.chart.requests(start)}
+        for end in ends:
+            if end not in whole:
+                inside = sum(
+                    at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end)
+                )
+                core = Core(start, end, self.chart.words(start, end), (), "partial")
+                yield Item("partial", start, end, CUT_SHORT + CUT_INSIDE * inside, core)
+
+
+def _skip(path: Path) -> Item:
+    more = path.item is not None and path.item.kind == "unexplained"
+    cost = STILL_UNEXPLAINED if more else UNEXPLAINED
+    return Item("unexplained", path.position, path.position + 1, cost)
+
+
+def _extend(layers: Layers, path: Path, item: Item) -> None:
+    """Add the path with one more item to the layer it reaches, unless a cheaper one is there."""
+    new = _followed(path, item)
+    if new is None:
+        return
+    layer, signature = layers[new.position], new.signature
+    known = layer.get(signature)
+    if known is None or new.cost < known.cost:
+        layer[signature] = new
+
+
+def _followed(path: Path, item: Item) -> Path | None:
+    """The path with one more item; None where the item may not stand there."""
+    cost, end = path.cost + item.cost, item.end
+    match item.kind:
+        case "filler":
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "unexplained":
+            return Path(end, cost, path, item, path.last, "start", False, path.prefix)
+        case "and" | "then":
+            cost += DANGLING if path.prefix else 0.0
+            return Path(end, cost, path, item, path.last, "start", True)
+        case "when" | "condition" if path.clause != "quoted":
+            cost += 0.0 if path.clause == "done" else 0.02
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "never_mind" | "scratch":
+            return Path(end, cost, path, item, path.last, "start", True)
+        case "request" | "pair" | "fragment":
+            return Path(end, cost, path, item, item.core, item.ends)
+        case "partial":
+            return Path(end, cost, path, item, item.core, "cut")
+        case kind if kind in PREFIXES:
+            prefix = (*path.prefix, kind)[-4:]
+            return Path(end, cost, path, item, path.last, "start", False, prefix)
+        case "now":
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case _:
+            return None
+
+
+def _beam(paths: Iterable[Path]) -> list[Path]:
+    """The paths worth extending: the cheapest few, and none far behind the best."""
+    ranked = sorted(paths, key=lambda path: path.cost)[:NARROW]
+    return [path for path in ranked if path.cost <= ranked[0].cost + BEAM]
+
+
+def _final_cost(path: Path) -> float:
+    trailing = TRAILING_JOINER if path.joined and path.clause == "start" else 0.0
+    return path.cost + DANGLING * len(path.prefix) + trailing
+
+
+def _nothing_said(path: Path) -> bool:
+    """Whether no request stands before this place of the utterance."""
+    return path.last is None or path.last.kind == "remembered"
+
+
+def _request_cost(core: Core) -> float:
+    best = core.readings[0]
+    if best.block.kind == "answer":
+        return ANSWER + best.cost
+    return REQUEST + best.cost + (BARE_NAME if best.bare else 0.0)
+
+
+__all__ = ["FRAGMENT", "REQUEST", "Path", "Search"]

@@ -1,0 +1,200 @@
+"""Fragments: stretches that are a request only in the place of a part of another one.
+
+"Turn on the lamp and the fan": put "the fan" where "the lamp" stood, and it is a sentence. Shared heads, shared
+tails, exceptions and corrections all read so, with nothing but the grammar of single requests: the automaton goes
+on from the states after each beginning of the earlier request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dialogue.grammar.automaton import State
+from dialogue.grammar.grammar import Grammar
+from dialogue.grammar.machine import ScoredReading, Text
+from dialogue.splitter.chart import Chart, Core, Item
+
+REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
+OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
+UNEVEN, REPLACED = 0.03, 0.02
+MOST_SPLICES = 6
+MOST_REMEMBERED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A text with the automaton's states after each of its tokens."""
+
+    text: Text
+    states: dict[int, State]
+
+    @property
+    def size(self) -> int:
+        return len(self.text.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fragment goes: the tokens from ``cut`` to ``tail`` of a sentence make room for it."""
+
+    cut: int
+    tail: int
+
+
+class Splicer:
+    """Reads fragments. Remembers the sentences it made for a while."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+        self._sentences: dict[str, Sentence] = {}
+
+    def splices(
+        self, chart: Chart, last: Core, start: int, *, correcting: bool
+    ) -> Iterator[tuple[Core, float]]:
+        """The fragments that begin at a token, each with its cost; the cheapest splice per end."""
+        base = self._sentence(last.meant)
+        tried: dict[int, int] = {}
+        best: dict[int, tuple[float, Core]] = {}
+        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
+            for end, reached in self._ends(chart, base, cut, start):
+                if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
+                    continue
+                for tail in self._tails(base, cut, reached):
+                    tried[end] = tried.get(end, 0) + 1
+                    found = self._spliced(chart, last, Place(cut, tail), (start, end), correcting)
+                    if found is not None and (end not in best or found[0] < best[end][0]):
+                        best[end] = found
+        for cost, core in best.values():
+            yield core, cost
+
+    def _ends(self, chart: Chart, base: Sentence, cut: int, start: int) -> Iterator[tuple[int, State]]:
+        """Where a fragment may end that goes on from the first ``cut`` tokens of a sentence."""
+        state = base.states.get(cut)
+        if state is not None:
+            for end, reached in self.grammar.ends(chart.text, start, state):
+                if end > start and end in chart.bounds:
+                    yield end, reached
+
+    def _tails(self, base: Sentence, cut: int, state: State) -> Iterator[int]:
+        """Where the earlier request may go on after the fragment, so that the whole is a sentence."""
+        if self.grammar.sorted(state.accepts).requests:
+            yield base.size
+        for tail in range(max(cut, 1), base.size):
+            if self._reaches(base.text, tail, base.size, state):
+                yield tail
+
+    def _reaches(self, text: Text, start: int, end: int, state: State) -> bool:
+        """Whether the tokens from ``start`` to ``end`` complete a request after ``state``."""
+        return any(
+            where == end and bool(self.grammar.sorted(reached.accepts).requests)
+            for where, reached in self.grammar.ends(text, start, state)
+        )
+
+    def _spliced(
+        self, chart: Chart, last: Core, place: Place, new: tuple[int, int], correcting: bool
+    ) -> tuple[float, Core] | None:
+        base = self._sentence(last.meant)
+        if place.cut == 0 and place.tail == base.size:
+            return None
+        pieces = (base.text.words(0, place.cut), chart.words(*new), base.text.words(place.tail, base.size))
+        words = " ".join(piece for piece in pieces if piece)
+        whole = self._read(words, *new, kind="fragment")
+        if whole is None:
+            return None
+        length = new[1] - new[0]
+        if not correcting and not _anchored(self._sentence(words).text, place.cut, length):
+            return None
+        open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
+        if not correcting and open_words and open_words >= length - 1:
+            return None
+        replaced = place.tail - place.cut
+        cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
+        cost += SPLICE_TAIL if place.tail < base.size else 0.0
+        cost += UNEVEN * abs(replaced - length) + (REPLACED * replaced if correcting else 0.0)
+        return cost, whole
+
+    def _read(self, words: str, start: int, end: int, *, kind: str) -> Core | None:
+        """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
+        sentence = self._sentence(words)
+        final = sentence.states.get(sentence.size)
+        templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
+        readings = self.grammar.readings(sentence.text, 0, sentence.size, templates)
+        return Core(start, end, words, tuple(readings), kind) if readings else None
+
+    def _sentence(self, words: str) -> Sentence:
+        known = self._sentences.get(words)
+        if known is None:
+            if len(self._sentences) >= MOST_REMEMBERED:
+                self._sentences.clear()
+            text = self.grammar.text(words)
+            known = self._sentences[words] = Sentence(text, dict(self.grammar.ends(text, 0)))
+        return known
+
+    # --- shared tails -------------------------------------------------------------------
+
+    def shared_tails(self, chart: Chart, start: int) -> Iterator[Item]:
+        """Two objects before one tail: "set the lamp and the ceiling light to forty percent"."""
+        alive = chart.alive[start]
+        for middle, state in alive.items():
+            if middle == start or middle not in chart.joints or not chart.knows(start, middle):
+                continue
+            if self.grammar.sorted(state.accepts).requests:
+                continue
+            for joiner in chart.operators[middle]:
+                if joiner.kind == "and" and joiner.end not in chart.sure:
+                    yield from self._with_tail(chart, (start, middle), joiner.end, state)
+
+    def _with_tail(
+        self, chart: Chart, head: tuple[int, int], after: int, first: State
+    ) -> Iterator[Item]:
+        start, middle = head
+        for cut in range(start + 1, middle):
+            state = chart.alive[start].get(cut)
+            if state is None:
+                continue
+            for end, reached in self.grammar.ends(chart.text, after, state):
+                complete = bool(self.grammar.sorted(reached.accepts).requests)
+                if end in chart.bounds and end > after + 1 and complete:
+                    yield from self._pairs(chart, (start, cut, middle), (after, end), first)
+
+    def _pairs(
+        self, chart: Chart, head: tuple[int, int, int], rest: tuple[int, int], first: State
+    ) -> Iterator[Item]:
+        start, cut, middle = head
+        after, end = rest
+        words = chart.words
+        for tail in range(after + 1, end):
+            if not self._reaches(chart.text, tail, end, first):
+                continue
+            one = self._read(f"{words(start, middle)} {words(tail, end)}", start, middle, kind="full")
+            two = self._read(f"{words(start, cut)} {words(after, end)}", after, end, kind="fragment")
+            if one is not None and two is not None and _alike(one, two):
+                cost = REQUEST + FRAGMENT + one.readings[0].cost + two.readings[0].cost
+                yield Item("pair", start, end, cost, two, readings=one.readings)
+
+
+def _alike(one: Core, two: Core) -> bool:
+    """Whether two requests ask for the same, with no open text in either."""
+    first, second = one.readings[0], two.readings[0]
+    return first.reading.intent == second.reading.intent and not first.wild_tokens + second.wild_tokens
+
+
+def _difference(last: Core, scored: ScoredReading) -> float:
+    """How far the spliced reading is from the one it was made of."""
+    if not last.readings:
+        return 0.0
+    old = last.readings[0].reading
+    cost = OTHER_INTENT if old.intent != scored.reading.intent else 0.0
+    if {entity.name for entity in old.entities} != {entity.name for entity in scored.reading.entities}:
+        cost += OTHER_SLOTS
+    return cost
+
+
+def _anchored(text: Text, cut: int, length: int) -> bool:
+    """Whether the new tokens hold something a list knows; open text alone is no fragment."""
+    return any(
+        stretch.end <= cut + length and bool(stretch.options)
+        for start in range(cut, cut + length)
+        for stretch in text.lattice[start]
+    )
