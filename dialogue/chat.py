@@ -16,7 +16,7 @@ from dialogue.errors import ConfigurationError, OnebreathError
 from dialogue.picture import Brush, turn_picture
 from dialogue.scheduler import StandingClock
 from dialogue.typed import checked, directive
-from dialogue.types import Turn
+from dialogue.types import Transcript, Turn
 
 PROMPT = "> "
 LOOK_SECONDS = 0.5
@@ -49,13 +49,19 @@ class Room:
 
     def say(self, text: str) -> Turn:
         """A typed turn, or a directive where the clock stands still."""
+        if not text.startswith("@"):
+            return self.hear(checked(text, "this line"))
         with self.lock:
-            turn = self._directed(text) if text.startswith("@") else self._heard(text)
-            self.agenda.note(self.conversation, turn)
-        return turn
+            return self._noted(self._directed(text))
 
-    def _heard(self, text: str) -> Turn:
-        return self.assistant.hear(checked(text, "this line"), self.conversation)
+    def hear(self, heard: str | Transcript) -> Turn:
+        """A turn in this conversation."""
+        with self.lock:
+            return self._noted(self.assistant.hear(heard, self.conversation))
+
+    def _noted(self, turn: Turn) -> Turn:
+        self.agenda.note(self.conversation, turn)
+        return turn
 
     def _directed(self, text: str) -> Turn:
         clock = self.assistant.clock
@@ -70,8 +76,7 @@ class Room:
         with self.lock:
             if not self.agenda.due(self.assistant.clock.now()):
                 return None
-            turn = self.assistant.advance(self.conversation)
-            self.agenda.note(self.conversation, turn)
+            turn = self._noted(self.assistant.advance(self.conversation))
         return turn if happened(turn) else None
 
 

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dialogue import __version__
 from dialogue.errors import ConfigurationError, OnebreathError
 
-LONGEST_TEXT = 10_000
-"""Characters of one utterance; nobody says more in one breath, and longer input is refused."""
+if TYPE_CHECKING:
+    from threading import Event
+
+    from dialogue.assistant import Assistant
+    from dialogue.chat import Room
+    from dialogue.config import Configuration
+    from dialogue.interfaces import Clock
+    from dialogue.picture import Brush
+    from dialogue.types import AudioChunk, Turn
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; user errors become one line on standard error and exit code 2."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
+    _speak_utf8(getattr(options, "json", False))
     try:
         return run(options)
     except OnebreathError as error:
@@ -36,6 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _speak_utf8(as_json: bool) -> None:
+    """JSON is UTF-8 wherever it goes; a picture loses what the terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8" if as_json else None, errors="replace")
+
+
+# --- arguments --------------------------------------------------------------------------
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="onebreath",
@@ -44,103 +64,495 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"onebreath {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_say(commands)
-    _add_parse(commands)
+    for add in (
+        _add_say,
+        _add_chat,
+        _add_batch,
+        _add_mic,
+        _add_serve,
+        _add_parse,
+        _add_models,
+        _add_check,
+        _add_forget,
+    ):
+        add(commands)
     return parser
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+def _command(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    about: str,
+    *examples: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=about,
+        description=f"{about[:1].upper()}{about[1:]}.",
+        epilog="\n  ".join(["examples:", *examples]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    """What most commands understand with."""
     parser.add_argument("--home", type=Path, metavar="FILE", help="the home (default: the shipped one)")
-    parser.add_argument("--grammars", type=Path, action="append", metavar="DIR", help="sentence files in place of the shipped ones")
-    parser.add_argument("--language", help="language of the grammar (default: en)")
+    _add_grammar(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line on standard output")
 
 
-def _add_say(commands) -> None:  # type: ignore[no-untyped-def]
-    parser = commands.add_parser("say", help="type what would be said; each argument is one turn")
-    _add_common(parser)
-    parser.add_argument("turns", nargs="+", metavar="TURN")
+def _add_grammar(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--grammars",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="sentence files in place of the shipped ones",
+    )
+    parser.add_argument("--language", metavar="CODE", help="language of the grammar (default: en)")
+
+
+def _add_output(parser: argparse.ArgumentParser, *, as_json: bool = True) -> None:
+    if as_json:
+        help_text = "one JSON object per line on standard output"
+        parser.add_argument("--json", action="store_true", help=help_text)
+    parser.add_argument("--no-color", action="store_true", help="no colors (also: NO_COLOR=1)")
+
+
+def _add_memory(parser: argparse.ArgumentParser, usual: str) -> None:
+    parser.add_argument("--store", metavar="FILE", help=f"the journal (default: {usual})")
+    parser.add_argument("--conversation", metavar="ID", default="default", help="the conversation's name")
+
+
+def _add_now(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--now", metavar="ISO", help="local time; the clock then stands still")
-    parser.set_defaults(run=_say)
 
 
-def _add_parse(commands) -> None:  # type: ignore[no-untyped-def]
-    parser = commands.add_parser("parse", help="understand lines of standard input; nothing is done")
-    _add_common(parser)
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, metavar="DIR", help="folder of a Vosk model")
+
+
+def _add_say(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "say",
+        _say,
+        "type what would be said; each argument is one turn",
+        'onebreath say "turn off the kitchen lights and lock the side door"',
+        'onebreath say --json --now 2026-03-02T18:00 "set a timer for ten minutes" "@wait 10m"',
+        'onebreath say --store home.db "close the curtains" "undo that"',
+    )
+    _add_parts(parser)
+    _add_output(parser)
+    _add_memory(parser, "none, in memory")
+    _add_now(parser)
+    parser.add_argument("turns", nargs="+", metavar="TURN", help="words, or a directive: @wait 10m, @set ...")
+
+
+def _add_chat(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "chat",
+        _chat,
+        "type with the assistant at a prompt; Ctrl-D leaves",
+        "onebreath chat",
+        "onebreath chat --conversation kitchen",
+        "onebreath chat --store try.db --now 2026-03-02T18:00   (then: @wait 10m)",
+    )
+    _add_parts(parser)
+    _add_output(parser, as_json=False)
+    _add_memory(parser, "the user's state folder")
+    _add_now(parser)
+
+
+def _add_batch(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "batch",
+        _batch,
+        "hear sound files and folders; each file is a conversation of its own",
+        "onebreath batch audio_fixtures",
+        "onebreath batch --json one.wav two.wav > results.jsonl",
+        "onebreath batch --jobs 4 --home my_home.yaml recordings",
+    )
+    _add_parts(parser)
+    _add_output(parser)
+    _add_model(parser)
+    _add_now(parser)
+    help_text = "files heard at the same time (default: 1)"
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help=help_text)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="WAV files, or folders of them")
+
+
+def _add_mic(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "mic",
+        _mic,
+        "listen at a microphone; Ctrl-C leaves",
+        "onebreath mic",
+        "onebreath mic --list",
+        "onebreath mic --device 2 --push",
+        "onebreath mic --input recording.wav --paced",
+    )
+    _add_parts(parser)
+    _add_output(parser)
+    _add_memory(parser, "none, in memory")
+    _add_model(parser)
+    _add_now(parser)
+    parser.add_argument("--list", action="store_true", help="list the microphones")
+    parser.add_argument("--device", metavar="N|NAME", help="a microphone's number or part of its name")
+    parser.add_argument("--push", action="store_true", help="push to talk: Enter begins, Enter ends")
+    parser.add_argument("--input", type=Path, metavar="WAV", help="a sound file in place of a microphone")
+    parser.add_argument("--paced", action="store_true", help="play --input as slowly as it was spoken")
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "serve",
+        _serve,
+        "serve the intent API over HTTP",
+        "onebreath serve --store home.db",
+        "curl http://127.0.0.1:5005/v1/conversations/me/turns -H 'Content-Type: application/json' \\",
+        '     -d \'{"text": "turn off the kitchen lights and lock the side door"}\'',
+        "curl http://127.0.0.1:5005/v1/conversations/me/audio -H 'Content-Type: audio/wav' \\",
+        "     --data-binary @recording.wav",
+    )
+    _add_parts(parser)
+    _add_model(parser)
+    parser.add_argument("--store", metavar="FILE", help="the journal (default: none, in memory)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=5005, help="port (default: 5005; 0: any free one)")
+    parser.add_argument("--expose", action="store_true", help="allow a --host that others can reach")
+
+
+def _add_parse(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "parse",
+        _parse,
+        "understand lines of standard input; nothing is done",
+        'echo "lock the side door at ten" | onebreath parse',
+        "onebreath parse --json --timings < sentences.txt",
+        "onebreath parse --grammars my_sentences --json < sentences.txt",
+    )
+    _add_parts(parser)
+    _add_output(parser)
     parser.add_argument("--timings", action="store_true", help="add the milliseconds of understanding")
-    parser.set_defaults(run=_parse)
 
 
-# --- running ----------------------------------------------------------------------------
+def _add_models(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "models",
+        _models,
+        "install, list or check speech models",
+        "onebreath models list",
+        "onebreath models install en",
+        "onebreath models check en",
+    )
+    parser.add_argument("what", choices=("install", "list", "check"))
+    parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help="such as en (default: en)")
+    _add_model(parser)
 
 
-def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _add_check(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "check",
+        _check,
+        "look for mistakes in sentence files",
+        "onebreath check",
+        "onebreath check my_sentences --home my_home.yaml",
+    )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="default: the shipped sentences")
+    parser.add_argument("--language", metavar="CODE", default="en", help="language (default: en)")
+    parser.add_argument("--home", type=Path, metavar="FILE", help="check with the names of this home, too")
+
+
+def _add_forget(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "forget",
+        _forget,
+        "delete a conversation from a journal, for good",
+        "onebreath forget default",
+        "onebreath forget kitchen --store home.db",
+    )
+    parser.add_argument("conversation", metavar="CONVERSATION")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="the journal (default: that of chat)")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
+    return int(text)
+
+
+# --- what commands share ----------------------------------------------------------------
+
+
+def _configuration(options: argparse.Namespace) -> Configuration:
     from dialogue.config import read_configuration
 
-    names = ("home", "grammars", "language", "model", "store", "action_endpoint")
+    names = ("home", "grammars", "language", "model", "store")
     return read_configuration(options.config, {name: getattr(options, name, None) for name in names})
+
+
+def _brush(options: argparse.Namespace) -> Brush:
+    from dialogue.picture import Brush
+
+    return Brush.on(sys.stdout, colors=not options.no_color)
+
+
+def _now(options: argparse.Namespace) -> datetime | None:
+    from dialogue.typed import local_time
+
+    return local_time(options.now) if options.now else None
+
+
+def _clock(options: argparse.Namespace) -> Clock:
+    """The machine's clock, or one that stands still at ``--now``."""
+    from dialogue.scheduler import StandingClock, SystemClock
+
+    now = _now(options)
+    return StandingClock(now) if now else SystemClock()
+
+
+def _print_json(shape: object) -> None:
+    print(json.dumps(shape, ensure_ascii=False), flush=True)
+
+
+# --- typed ------------------------------------------------------------------------------
 
 
 def _say(options: argparse.Namespace) -> int:
     from dialogue.config import make_assistant
     from dialogue.scheduler import StandingClock
-    from dialogue.shapes import turn_shape
+    from dialogue.typed import checked, directive, joined
 
-    clock = StandingClock(_time(options.now)) if options.now else None
-    clock = clock or StandingClock(datetime.now().replace(microsecond=0))
-    assistant = make_assistant(_configuration(options), clock=clock)
+    for number, text in enumerate(options.turns, 1):
+        checked(text, f"turn {number}")
+    clock = StandingClock(_now(options) or datetime.now().replace(microsecond=0))
+    configuration = _configuration(options)
+    assistant = make_assistant(configuration, clock=clock)
+    due = assistant.advance(options.conversation) if configuration.store != ":memory:" else None
     for text in options.turns:
-        turn = directive(assistant, clock, text) if text.startswith("@") else assistant.hear(checked(text))
-        print(json.dumps(turn_shape(turn, assistant.home), ensure_ascii=False), flush=True)
+        if text.startswith("@"):
+            turn = directive(assistant, clock, text, options.conversation)
+        else:
+            turn = assistant.hear(text, options.conversation)
+        _show(joined(due, turn) if due else turn, assistant, options)
+        due = None
     return 0
 
 
-def directive(assistant, clock, text: str):  # type: ignore[no-untyped-def]
-    """``@wait 10m`` moves the clock, ``@set DEVICE ATTRIBUTE=VALUE`` changes a sensor."""
-    from dialogue.types import Effect
+def _show(turn: Turn, assistant: Assistant, options: argparse.Namespace) -> None:
+    """One turn as a line of JSON or as a picture."""
+    if options.json:
+        from dialogue.shapes import turn_shape
 
-    words = text[1:].split()
-    if len(words) == 2 and words[0] == "wait" and (length := re.fullmatch(r"(\d+)([smh])", words[1])):
-        unit = {"s": "seconds", "m": "minutes", "h": "hours"}[length[2]]
-        clock.time += timedelta(**{unit: int(length[1])})
-        return assistant.advance()
-    if len(words) == 3 and words[0] == "set" and "=" in words[2]:
-        attribute, _, value = words[2].partition("=")
-        return assistant.observe(Effect(words[1], {attribute: value}))
-    raise ConfigurationError(f"{text!r}: write '@wait 10m' or '@set binary_sensor.rain state=on'")
+        _print_json(turn_shape(turn, assistant.home))
+        return
+    from dialogue.picture import turn_picture
 
-
-def checked(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        raise ConfigurationError(f"an utterance of {len(text)} characters; {LONGEST_TEXT} are the most")
-    return text
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError as error:
-        raise ConfigurationError(f"--now {text!r}: write a time like 2026-03-02T18:00:00") from error
+    print(turn_picture(turn, _brush(options), assistant.clock.now()), end="\n\n", flush=True)
 
 
 def _parse(options: argparse.Namespace) -> int:
     from dialogue.config import load_parts
     from dialogue.context import ContextState
+    from dialogue.picture import utterance_picture
     from dialogue.shapes import utterance_shape
+    from dialogue.typed import lines
     from dialogue.types import Hypothesis
 
-    parts = load_parts(_configuration(options))
-    for line in sys.stdin:
-        text = checked(line.rstrip("\n"))
+    parts, brush = load_parts(_configuration(options)), _brush(options)
+    for text in lines(sys.stdin.buffer):
         started = time.perf_counter()
         utterance = parts.splitter.split((Hypothesis(text),), ContextState())
-        spent = (time.perf_counter() - started) * 1000
-        shape = utterance_shape(utterance)
-        if options.timings:
-            shape["ms"] = round(spent, 3)
-        print(json.dumps(shape, ensure_ascii=False))
+        spent = round((time.perf_counter() - started) * 1000, 3)
+        if options.json:
+            timing = {"ms": spent} if options.timings else {}
+            _print_json({**utterance_shape(utterance), **timing})
+            continue
+        print(utterance_picture(utterance, brush))
+        print(brush.paint(f"  {spent} ms\n", "dim") if options.timings else "", flush=True)
+    return 0
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from dialogue.chat import chat
+
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # what is not UTF-8 is told and does not end it
+    return chat(_room(options), _brush(options))
+
+
+def _room(options: argparse.Namespace) -> Room:
+    """A conversation that lasts; without a file to keep it in, `chat` has one."""
+    from dialogue.chat import Room, usual_journal
+    from dialogue.config import make_assistant
+
+    if options.store is None and options.run is _chat:
+        options.store = str(usual_journal())
+    return Room(make_assistant(_configuration(options), clock=_clock(options)), options.conversation)
+
+
+# --- spoken -----------------------------------------------------------------------------
+
+
+def _batch(options: argparse.Namespace) -> int:
+    from dialogue.batch import batch, hear_all, sound_files
+    from dialogue.speech_models import ensure
+
+    paths = sound_files(options.paths)
+    configuration = _configuration(options)
+    model = ensure(configuration.language, configuration.model)
+    results = hear_all(paths, configuration, model, _now(options), min(options.jobs, len(paths)))
+    return batch(results, len(paths), as_json=options.json, brush=_brush(options))
+
+
+def _mic(options: argparse.Namespace) -> int:
+    from dialogue.listen import device_lines
+
+    if options.list or options.input is None:
+        found = device_lines()  # says at once, before a model is loaded, when there is no microphone
+        if options.list:
+            print("\n".join(found))
+            return 0
+    elif not options.input.is_file():
+        raise ConfigurationError(f"{options.input}: there is no such file; check the path")
+    return _listen(options)
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from dialogue.asr import VoskRecognizer
+    from dialogue.listen import Screen, listen
+    from dialogue.speech_models import ensure
+
+    configuration = _configuration(options)
+    recognizer = VoskRecognizer(ensure(configuration.language, configuration.model))
+    room = _room(options)
+    screen = Screen(_brush(options), live=sys.stdout.isatty() and not options.json)
+    listen(
+        room,
+        recognizer.stream(),
+        lambda released: _sound(options, recognizer.sample_rate, released),
+        show=lambda turn: _show(turn, room.assistant, options),
+        screen=screen,
+        push="keys" if options.push and options.input is None else "once" if options.push else "never",
+    )
+    return 0
+
+
+def _sound(options: argparse.Namespace, rate: int, released: Event) -> Iterable[AudioChunk]:
+    from dialogue import microphone
+    from dialogue.listen import complete
+
+    if options.input is not None:
+        return microphone.from_file(options.input, rate, paced=options.paced)
+    device = options.device
+    number = int(device) if device is not None and device.isdigit() else device
+    return complete(microphone.listen(number, rate, stop=released))
+
+
+# --- served and kept --------------------------------------------------------------------
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            f"serving needs {error.name}, which is not installed; pip install 'onebreath[server]'"
+        ) from None
+    from dialogue.config import make_assistant
+    from dialogue.server import Ears, need_loopback, serve
+
+    if not options.expose:
+        need_loopback(options.host)
+    configuration = _configuration(options)
+    return serve(
+        make_assistant(configuration),
+        Ears(configuration.language, configuration.model),
+        language=configuration.language,
+        host=options.host,
+        port=options.port,
+        expose=options.expose,
+    )
+
+
+def _models(options: argparse.Namespace) -> int:
+    from dialogue import speech_models
+
+    languages = options.languages or ["en"]
+    if options.what == "list":
+        for status in speech_models.listing():
+            where = f"{status.folder} ({status.found_in})" if status.folder else "not installed"
+            size = f"{status.model.size / 1e6:.0f} MB"
+            print(f"{status.model.language:4} {status.model.name}  {size}, {status.model.license}: {where}")
+        return 0
+    if options.what == "install":
+        for language in languages:
+            print(f"{language}: {speech_models.install(language)}")
+        return 0
+    return _check_models(languages, options.model)
+
+
+def _check_models(languages: Sequence[str], given: Path | None) -> int:
+    from dialogue import speech_models
+
+    wrong = 0
+    for language in languages:
+        problems = speech_models.check(language, given)
+        wrong += len(problems)
+        print("\n".join(problems) if problems else f"ok: {language}, {speech_models.find(language, given)}")
+    return 2 if wrong else 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from dialogue.grammar.check import check, count
+
+    home = None
+    if options.home is not None:
+        from dialogue.home import load_home
+
+        home = load_home(options.home)
+    problems = check(options.language, options.folders, home=home)
+    for problem in problems:
+        print(problem)
+    if not problems:
+        print(f"ok: {count(options.language, options.folders)} sentences")
+    return 2 if problems else 0
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from dialogue.chat import usual_journal
+    from dialogue.tracker_store import SqliteTrackerStore
+
+    path = options.store or usual_journal()
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: there is no such journal; name it: --store FILE")
+    store = SqliteTrackerStore(path)
+    known = store.conversations()
+    if options.conversation not in known:
+        there = ", ".join(known) or "none"
+        raise ConfigurationError(
+            f"{path}: there is no conversation {options.conversation!r}; there are: {there}"
+        )
+    store.forget(options.conversation)
+    store.close()
+    print(f"forgotten: {options.conversation}")
     return 0

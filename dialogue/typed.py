@@ -72,7 +72,7 @@ def local_time(text: str) -> datetime:
 
 
 def directive(assistant: Assistant, clock: StandingClock, text: str, conversation: str = "default") -> Turn:
-    """``@wait 10m`` moves the clock and does what falls due; ``@set DEVICE ATTRIBUTE=VALUE`` sets a sensor."""
+    """``@wait 10m`` moves the clock and does what falls due; ``@set DEVICE NAME=VALUE`` sets a sensor."""
     words = text[1:].split()
     if len(words) == 2 and words[0] == "wait" and (length := re.fullmatch(r"(\d{1,6})([smh])", words[1])):
         clock.time += timedelta(**{_UNITS[length[2]]: int(length[1])})

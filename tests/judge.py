@@ -1,9 +1,9 @@
 """Plays written conversations and judges what was done in them.
 
-A suite is a YAML file of conversations; every turn says what must happen, what may, what must be planned, asked
-and reported. How such expectations are read stands in the README's section on conversations. A turn is *right*,
-*incomplete* (something expected is missing, or an unwanted question is open) or *wrong* (something happened or
-was planned that nobody asked for, or in the wrong order).
+A suite is a YAML file of conversations; every turn says what must happen (``effects``), what may (``may``), what
+must be planned (``scheduled``), asked (``ask``) and reported (``not_done``); ``or`` gives other ways that are as
+good. A turn is *right*, *incomplete* (something expected is missing, or an unwanted question is open) or *wrong*
+(something happened or was planned that nobody asked for, or in the wrong order).
 """
 
 from __future__ import annotations
@@ -247,8 +247,8 @@ def value_fits(wanted: Any, seen: Any, now: datetime) -> bool:
 
 def _limits(text: str) -> tuple[float, float] | None:
     """The open interval that ``40``, ``>40``, ``<40`` or ``20..40`` stands for."""
-    found = re.fullmatch(r"(?P<side>[<>]?)(?P<low>-?[\d.]*\d)(?:\.\.(?P<high>-?[\d.]+))?", text)
-    if found is None or number(found["low"]) is None:
+    found = re.fullmatch(r"(?P<side>[<>]?)(?P<low>-?\d+(?:\.\d+)?)(?:\.\.(?P<high>-?\d+(?:\.\d+)?))?", text)
+    if found is None:
         return None
     low = float(found["low"])
     if found["high"] is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dialogue.errors import GrammarError
+from dialogue.grammar.automaton import WILDCARD, Symbol
 from dialogue.grammar.compiled import Compiled, Template
 from dialogue.grammar.grammar import Grammar, compile_files, sentence_files
 from dialogue.grammar.lists import ListValue
-from dialogue.grammar.sentences import HOME_LISTS, sample
+from dialogue.grammar.names import home_values
+from dialogue.grammar.sentences import HOME_LISTS
 from dialogue.interfaces import Home
 
 
@@ -27,7 +30,8 @@ def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = No
     grammar = Grammar(language, main, times, words)
     if home is not None:
         grammar.use(home)
-    return [*_empty_lists(main), *_shadowed(grammar, main)]
+        return [*_empty_lists(main), *_shadowed(grammar, main, home)]
+    return list(_empty_lists(main))
 
 
 def count(language: str, folders: Sequence[Path] = ()) -> int:
@@ -41,7 +45,7 @@ def _empty_lists(compiled: Compiled) -> Iterator[str]:
     filled = {value.list_name for _, value in compiled.values} | set(compiled.ranges) | compiled.wildcards
     for number, template in enumerate(compiled.templates):
         for symbol in _symbols(compiled, number):
-            if symbol not in filled and symbol not in HOME_LISTS and symbol != "*":
+            if symbol not in filled and symbol not in HOME_LISTS and symbol != WILDCARD:
                 yield f"{template.place}: unreachable: list {{{symbol}}} has no values"
 
 
@@ -64,17 +68,15 @@ def _symbols(compiled: Compiled, template: int) -> set[str]:
     return found
 
 
-def _shadowed(grammar: Grammar, compiled: Compiled) -> Iterator[str]:
+def _shadowed(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[str]:
     """Requests of one's own files whose plainest sentence is always read as another intent."""
-    values = _examples(compiled.values)
+    examples = list(_examples(grammar, compiled, home))
     for number, template in enumerate(compiled.templates):
         block = compiled.blocks[template.block]
         if block.kind != "request" or not block.own or block.needs_area:
             continue
-        sentence = sample(grammar, number, values)
-        if sentence is None:
-            continue
-        other = _reader(grammar, sentence, number)
+        sentence = plainest(compiled, number, examples)
+        other = _reader(grammar, sentence, number) if sentence else None
         if other is not None:
             yield (
                 f"{template.place}: unreachable: {sentence!r} is always read as "
@@ -82,11 +84,59 @@ def _shadowed(grammar: Grammar, compiled: Compiled) -> Iterator[str]:
             )
 
 
-def _examples(values: Sequence[tuple[str, ListValue]]) -> dict[str, str]:
-    examples: dict[str, str] = {}
-    for text, value in values:
-        examples.setdefault(value.list_name, text)
-    return examples
+Example = tuple[str, ListValue]
+
+
+def _examples(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[Example]:
+    """A spelling for every list a template may refer to."""
+    yield from home_values(home, grammar.words)
+    yield from compiled.values
+    for name, numbers in compiled.ranges.items():
+        yield str(int(numbers.low)), ListValue(name, numbers.low)
+    for name, text in _ALWAYS.items():
+        yield text, ListValue(name, text)
+
+
+_ALWAYS = {"moment": "7:30", "length": "10 minutes", "ordinal": "2nd", "number": "20", WILDCARD: "xyz"}
+
+
+def plainest(compiled: Compiled, template: int, examples: Sequence[Example]) -> str | None:
+    """The shortest sentence of a template (fewest pieces), or None where a list has no example."""
+    network = compiled.network
+    queue = deque([(network.starts[template], "")])
+    seen = {network.starts[template]}
+    while queue:
+        state, text = queue.popleft()
+        if state in network.finals:
+            return " ".join(text.split())
+        for target, more in _onward(compiled, state, examples):
+            if target not in seen:
+                seen.add(target)
+                queue.append((target, text + more))
+    return None
+
+
+def _onward(compiled: Compiled, state: int, examples: Sequence[Example]) -> Iterator[tuple[int, str]]:
+    network = compiled.network
+    for target in network.skips[state]:
+        yield target, ""
+    for target in network.spaces[state]:
+        yield target, " "
+    for piece, target in network.pieces[state]:
+        yield target, piece
+    for arc in network.lists[state]:
+        symbol = network.symbols[arc.symbol]
+        text = next((text for text, value in examples if _serves(value, symbol)), None)
+        if text is not None:
+            yield arc.target, text
+
+
+def _serves(value: ListValue, symbol: Symbol) -> bool:
+    if value.list_name != symbol.list_name:
+        return False
+    if symbol.list_name == WILDCARD or value.domain is None or not symbol.domains:
+        return True
+    return value.domain in symbol.domains
 
 
 def _reader(grammar: Grammar, sentence: str, number: int) -> Template | None:

@@ -13,7 +13,7 @@ from dialogue.interfaces import Home
 from dialogue.grammar.times import resolve
 from dialogue.policy import answers, past
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items
-from dialogue.policy.targets import Scene
+from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.conditions import holds
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
@@ -515,7 +515,20 @@ def _ask_schedule(planning: _Planning, number: int, request: Request) -> None:
     _add_step(planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing())
 
 
+def _knows_of(planning: _Planning, text: str) -> bool:
+    """Whether words mention a thing or place of the home."""
+    home, words = planning.scene.home, set(text.casefold().split())
+    names = [name for device in home.devices.values() for name in spellings(device)]
+    names += [place.name for place in (*home.areas.values(), *home.floors.values())]
+    names += [listed.name for listed in home.lists.values()]
+    return any(name.casefold().split()[-1] in words for name in names)
+
+
 def _ask_history(planning: _Planning, number: int, request: Request) -> None:
+    about = request.reading.get("about")
+    if isinstance(about, str) and not _knows_of(planning, about):
+        planning.report(request, "not_understood")
+        return
     spoken = [event.text for event in planning.tracker.events if event.event == "bot" and event.text]
     lines: list[Value] = list(spoken[-1:])
     _add_step(planning, (number, 0), request, Draft("action_answer_history", {"lines": lines}), Timing())

@@ -156,6 +156,9 @@ class _Assembly:
         if self.drafts or not self.fronted:
             return
         for when in self.fronted:
+            if not self.chart.answering or when.moment is None:
+                self.unexplained.append(when.text)
+                continue
             slot = "length" if when.kind == "for" else "moment"
             reading = Reading("Inform", (Entity(slot, when.moment, when.text),))  # type: ignore[arg-type]
             scored = ScoredReading(0.0, reading, Block("Inform", "answer"), -1)
