@@ -197,7 +197,8 @@ class Assistant:
         if again is not None:
             slots = tracker.state.steps[step.id].slots
             self.store.append(
-                tracker, [StepChanged(step.id, "scheduled", slots=slots, schedule=again, time=self.clock.now())]
+                tracker,
+                [StepChanged(step.id, "scheduled", slots=slots, schedule=again, time=self.clock.now())],
             )
         for reverse in [one for one in tracker.state.steps.values() if one.reverses == step.id]:
             if reverse.status == "scheduled" and tracker.state.steps[step.id].status == "done":

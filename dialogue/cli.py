@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dialogue import __version__
 from dialogue.errors import ConfigurationError, OnebreathError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dialogue.picture import Brush
     from dialogue.types import AudioChunk, Turn
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -337,22 +337,19 @@ def _print_json(shape: object) -> None:
 
 
 def _say(options: argparse.Namespace) -> int:
+    from dialogue.chat import Room
     from dialogue.config import make_assistant
     from dialogue.scheduler import StandingClock
-    from dialogue.typed import checked, directive, joined
+    from dialogue.typed import checked, joined
 
     for number, text in enumerate(options.turns, 1):
         checked(text, f"turn {number}")
     clock = StandingClock(_now(options) or datetime.now().replace(microsecond=0))
-    configuration = _configuration(options)
-    assistant = make_assistant(configuration, clock=clock)
-    due = assistant.advance(options.conversation) if configuration.store != ":memory:" else None
+    room = Room(make_assistant(_configuration(options), clock=clock), options.conversation)
+    due = room.overdue()  # since this journal was last used
     for text in options.turns:
-        if text.startswith("@"):
-            turn = directive(assistant, clock, text, options.conversation)
-        else:
-            turn = assistant.hear(text, options.conversation)
-        _show(joined(due, turn) if due else turn, assistant, options)
+        turn = room.say(text)
+        _show(joined(due, turn) if due else turn, room.assistant, options)
         due = None
     return 0
 

@@ -352,9 +352,8 @@ def _need_type(request: Request, *types: str) -> None:
     """Refuse other content types, also because a web page can send only those without asking."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in types:
-        raise RefusedError(
-            415, f"the content type is {given!r}", "header content-type", f"send {types[0]} as {types[0]}"
-        )
+        how = f"send the header Content-Type: {types[0]}"
+        raise RefusedError(415, f"the content type is {given!r}", "header content-type", how)
 
 
 async def _body(request: Request, most: int) -> bytes:

@@ -7,7 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from dialogue.interfaces import Home
-from dialogue.types import Condition, Effect, Entity, Moment, Request, Schedule, Step, Turn, Utterance, Value, When
+from dialogue.types import (
+    Condition,
+    Effect,
+    Entity,
+    Moment,
+    Request,
+    Schedule,
+    Step,
+    Turn,
+    Utterance,
+    Value,
+    When,
+)
 
 
 def turn_shape(turn: Turn, home: Home) -> dict[str, Any]:

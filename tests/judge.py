@@ -290,7 +290,9 @@ _RIDERS = {"name", "label", "text", "at", "on", "id", "repeat"}
 
 def fits(wanted: Fact, seen: Fact, now: datetime) -> bool:
     """Whether a fact is the wanted one."""
-    return wanted.target == seen.target and _change_fits(wanted, seen, now) and _moment_fits(wanted, seen, now)
+    return (
+        wanted.target == seen.target and _change_fits(wanted, seen, now) and _moment_fits(wanted, seen, now)
+    )
 
 
 def _change_fits(wanted: Fact, seen: Fact, now: datetime) -> bool:
@@ -326,9 +328,9 @@ def comes_with(wanted: Fact, seen: Fact, now: datetime) -> bool:
     came = " ".join(words(side))
     level = _LEVEL.get(wanted.kind)
     match wanted.kind, name, other:
-        case ("light" | "fan"), "state", _ if other == level:
+        case (("light" | "fan"), "state", _) if other == level:
             return (number(side) or 0) > 0 if "on" in said else number(side) == 0
-        case ("light" | "fan"), _, "state" if name in (level, "color"):
+        case (("light" | "fan"), _, "state") if name in (level, "color"):
             return came == "on" and said != {"0"}
         case "media_player", "media", "state":
             return came in ("on", "playing")
@@ -377,7 +379,9 @@ class Verdict:
         return "incomplete" if self.missing else "right"
 
     def __str__(self) -> str:
-        return "; ".join([*(f"WRONG {one}" for one in self.wrong), *(f"missing {one}" for one in self.missing)])
+        return "; ".join(
+            [*(f"WRONG {one}" for one in self.wrong), *(f"missing {one}" for one in self.missing)]
+        )
 
 
 @dataclass(slots=True)
@@ -429,7 +433,9 @@ def judge_turn(way: Mapping[str, Any], lines: Sequence[Line], standing: Standing
     if way.get("ordered") == "yes" and not _in_order(now_wanted, happened, standing.now):
         now = replace(now, wrong=(*now.wrong, "the order"))
     later_wanted = facts(standing.home, way.get("scheduled") or ())
-    later = _held_against(later_wanted, [one for one in may if one.at or one.on], planned, standing, later=True)
+    later = _held_against(
+        later_wanted, [one for one in may if one.at or one.on], planned, standing, later=True
+    )
     missing = [*now.missing, *later.missing, *unpicked]
     missing += _unreported(way.get("not_done") or (), [*told, asked])
     missing += ["a question"] if ask == "must" and not asked else []

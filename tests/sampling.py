@@ -158,7 +158,12 @@ def _just_space(expression: Expression) -> bool:
 def _numbers(body: Mapping[str, Any]) -> list[str]:
     """A few numbers of a range, some in words and some in digits."""
     numbers = Range(float(body["from"]), float(body["to"]), float(body.get("step", 1)))
-    few = [int(numbers.low), int(numbers.low + numbers.step), int(numbers.high - numbers.step), int(numbers.high)]
+    few = [
+        int(numbers.low),
+        int(numbers.low + numbers.step),
+        int(numbers.high - numbers.step),
+        int(numbers.high),
+    ]
     kept = [one for one in (*few, 20, 35, 50) if numbers.value(one) is not None and one >= 0]
     return [spelled(one) for one in kept if one < 100] + [str(one) for one in kept]
 
@@ -171,7 +176,9 @@ def spelled(number: int) -> str:
     return _TENS[tens] + (f" {_UNITS[units]}" if units else "")
 
 
-def sayables(source: Source, main: Compiled, times: Compiled, home: Home) -> tuple[list[Sayable], list[Sayable]]:
+def sayables(
+    source: Source, main: Compiled, times: Compiled, home: Home
+) -> tuple[list[Sayable], list[Sayable]]:
     """All templates of a source, those of requests and operators and those of times, as they are numbered."""
     spoken: tuple[list[Sayable], list[Sayable]] = ([], [])
     for data, is_time in _blocks(source):

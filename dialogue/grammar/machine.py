@@ -99,7 +99,10 @@ class Machine:
     """One compiled grammar: its automaton, and which list references each value can serve."""
 
     def __init__(
-        self, compiled: Compiled, labels: frozenset[str] = frozenset(), costs: Mapping[str, float] | None = None
+        self,
+        compiled: Compiled,
+        labels: frozenset[str] = frozenset(),
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         self.compiled = compiled
         self.labels = labels
@@ -179,9 +182,7 @@ class Machine:
             best[key] = _merged(best.get(key), scored)
         return sorted(best.values(), key=lambda scored: (scored.cost, scored.reading.intent))
 
-    def _read(
-        self, text: Text, begin: int, end: int, template: int, block: Block
-    ) -> ScoredReading | None:
+    def _read(self, text: Text, begin: int, end: int, template: int, block: Block) -> ScoredReading | None:
         """The cheapest path of one template over a span (Viterbi over token positions and network states)."""
         reached: list[dict[int, tuple[float, Capture | None]]] = [{} for _ in range(end - begin + 1)]
         reached[0][self.compiled.network.starts[template]] = (0.0, None)
@@ -268,9 +269,7 @@ class Machine:
         extra = block.extra.get("cost", 0.0)
         cost += float(extra) if isinstance(extra, (int, float, str)) else 0.0
         cost += OWN_COST if block.own else 0.0
-        bare = self.compiled.templates[template].bare and (
-            known + text.articles(*span) >= span[1] - span[0]
-        )
+        bare = self.compiled.templates[template].bare and (known + text.articles(*span) >= span[1] - span[0])
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
         return ScoredReading(cost, reading, block, template, tuple(wild))
 

@@ -46,9 +46,7 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
         yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural)
 
 
-def _forms(
-    said: str, noun: dict[str, Any], domain: str, plural: str
-) -> Iterator[tuple[str, ListValue]]:
+def _forms(said: str, noun: dict[str, Any], domain: str, plural: str) -> Iterator[tuple[str, ListValue]]:
     many = bool(plural) and said.endswith(plural)
     yield said, ListValue("name", {**noun, "number": "all" if many else "one"}, domain, NOUN_COST)
     if plural and not many:

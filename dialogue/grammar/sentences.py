@@ -33,6 +33,7 @@ from dialogue.grammar.automaton import WILDCARD, ListArc, Symbol
 from dialogue.grammar.compiled import Block, Compiled, Place, Range, Template
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.tokens import tokenize
+
 HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
 _MOST_EXPANSIONS = 400
@@ -163,9 +164,7 @@ def _block(intent: str, data: Mapping[str, Any], body: Mapping[str, Any], file: 
     context = data.get("requires_context") or {}
     domains = context.get("domain") or ()
     known = {"sentences", "slots", "requires_context", "excludes_context", "response", "metadata", "lists"}
-    extra = {
-        str(key): _plain(value) for key, value in data.items() if key not in known | {"expansion_rules"}
-    }
+    extra = {str(key): _plain(value) for key, value in data.items() if key not in known | {"expansion_rules"}}
     return Block(
         intent=str(intent),
         kind="time" if (body.get("kind") or data.get("kind")) == "time" else "request",
@@ -208,7 +207,9 @@ class _Compiler:
         wild = len(network.loops) > loops
         plain = not any(network.lists[first:])
         block = len(self.compiled.blocks) - 1
-        self.compiled.templates.append(Template(block, str(text), place, wild, self._bare(expression, local), plain))
+        self.compiled.templates.append(
+            Template(block, str(text), place, wild, self._bare(expression, local), plain)
+        )
 
     def _bare(self, expression: Expression, local: _Local) -> bool:
         """Whether the template can be satisfied without one literal word that it insists on."""
@@ -415,4 +416,3 @@ def _texts(expression: Expression, place: Place) -> list[str]:
 def _joined(items: Iterable[Expression], place: Place) -> list[str]:
     ways = [_texts(item, place) for item in items]
     return ["".join(parts) for parts in itertools.product(*ways)]
-

@@ -25,7 +25,9 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
         case "seconds":
             said = reading.get("length")
             seconds = length(said) if isinstance(said, Moment) else None
-            return None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
+            return (
+                None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
+            )
         case "at":
             said = reading.get("moment")
             due = resolve(said, scene.now) if isinstance(said, Moment) else None

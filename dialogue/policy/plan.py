@@ -34,7 +34,9 @@ from dialogue.types import (
 Say = Callable[[str, str, Mapping[str, Any]], str]
 
 _PLACES = ("name", "area", "floor")
-_OWN_TIME = frozenset({"SetAlarm", "SetReminder", "ChangeAlarm", "CancelAlarm", "CancelReminder", "AskSchedule", "CancelPlan"})
+_OWN_TIME = frozenset(
+    {"SetAlarm", "SetReminder", "ChangeAlarm", "CancelAlarm", "CancelReminder", "AskSchedule", "CancelPlan"}
+)
 _OWN_LENGTH = frozenset({"HassStartTimer"})
 _SPARES = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 _SAME = frozenset({"Same", "OtherOne", "MeantOther"})
@@ -202,7 +204,9 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
         return
     conditions = [condition for condition, _ in found.checks]
     conditions += [found.schedule.on] if found.schedule and found.schedule.on else []
-    planning.scene.groups += [(str(one.target),) for one in conditions if one.target in planning.scene.home.devices]
+    planning.scene.groups += [
+        (str(one.target),) for one in conditions if one.target in planning.scene.home.devices
+    ]
     for condition, wanted in found.checks:
         if holds(condition, planning.scene.home) != wanted:
             planning.report(request, "condition_false", words=condition.text)
@@ -351,9 +355,7 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
 def _retracted(planning: _Planning, number: int, request: Request) -> bool:
     """Whether another request takes back exactly this one ("... no don't start the vacuum")."""
     return any(
-        another.negated
-        and another.intent == request.intent
-        and _said(another) == _said(request)
+        another.negated and another.intent == request.intent and _said(another) == _said(request)
         for other, another in enumerate(planning.requests)
         if other != number
     )
@@ -408,9 +410,7 @@ def _same(planning: _Planning, number: int, request: Request) -> None:
     _plan_request(planning, number, replace(request, reading=reading, alternatives=(), meant=request.text))
 
 
-def _with_kind(
-    planning: _Planning, earlier: Request, reading: Reading, said: Sequence[Entity]
-) -> Reading:
+def _with_kind(planning: _Planning, earlier: Request, reading: Reading, said: Sequence[Entity]) -> Reading:
     """A place alone means devices there of the kind that was named before."""
     if any(entity.name == "name" for entity in said) or reading.get("domain") is not None:
         return reading
@@ -489,7 +489,9 @@ def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
 
 def _cancel_steps(planning: _Planning, place: str, waiting: Sequence[Step]) -> None:
     targets = [target for step in waiting for target in _planned_targets(planning, step)]
-    step = Step(f"{planning.prefix}.{place}.1", "action_cancel_plan", {"targets": list(dict.fromkeys(targets))}, "")
+    step = Step(
+        f"{planning.prefix}.{place}.1", "action_cancel_plan", {"targets": list(dict.fromkeys(targets))}, ""
+    )
     planning.steps.append(step)
     planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
     planning.events += [StepChanged(one.id, "cancelled") for one in waiting]
@@ -512,7 +514,9 @@ def _ask_schedule(planning: _Planning, number: int, request: Request) -> None:
         else step.text
         for step in past.planned(planning.tracker.state)
     ]
-    _add_step(planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing())
+    _add_step(
+        planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing()
+    )
 
 
 def _knows_of(planning: _Planning, text: str) -> bool:

@@ -109,7 +109,12 @@ def _set_state(request: Request, scene: Scene) -> list[Draft]:
     said = str(request.reading.get("state"))
     state = _STATES.get(said, said)
     table, plain = (_ON, "on") if state == "on" else (_OFF, "off")
-    domains = {"open": ("cover", "valve"), "closed": ("cover", "valve"), "locked": ("lock",), "unlocked": ("lock",)}
+    domains = {
+        "open": ("cover", "valve"),
+        "closed": ("cover", "valve"),
+        "locked": ("lock",),
+        "unlocked": ("lock",),
+    }
     fits = _domain(*domains[said]) if said in domains else _commandable
     found = find(scene, request.reading, fits)
     return change(scene, found, lambda device: table.get(device.domain, {"state": plain}))
@@ -335,9 +340,7 @@ def _just_started(scene: Scene, timer: Clockwork) -> bool:
 def _move_timer(sign: int) -> Builder:
     def build(request: Request, scene: Scene) -> list[Draft]:
         delta = seconds(request.reading)
-        moved = replace(
-            request.reading, entities=tuple(e for e in request.entities if e.name != "length")
-        )
+        moved = replace(request.reading, entities=tuple(e for e in request.entities if e.name != "length"))
         fitting = timers(moved, scene)
         if not fitting or delta is None:
             return [Draft(problem="no_timer")]
@@ -516,7 +519,9 @@ def _ask_temperature(request: Request, scene: Scene) -> list[Draft]:
         found = find(scene, replace(reading, entities=(), domains=()), measures)
     outside = tuple(one for one in found.ids if scene.home.devices[one].area is None)
     ids = outside if "out" in request.text and outside else found.ids
-    return [Draft("action_answer_state", {"targets": list(ids)}, ids)] if ids else [Draft(problem=found.problem)]
+    return (
+        [Draft("action_answer_state", {"targets": list(ids)}, ids)] if ids else [Draft(problem=found.problem)]
+    )
 
 
 def _weather(request: Request, scene: Scene) -> list[Draft]:

@@ -64,7 +64,9 @@ def _speaks_of(reading: Reading, device: Device) -> bool:
     if wanted and device.domain not in wanted:
         return False
     device_class = reading.get("device_class")
-    return not device_class or device_class in (device.device_class, None) or _called(device, str(device_class))
+    return (
+        not device_class or device_class in (device.device_class, None) or _called(device, str(device_class))
+    )
 
 
 def _called(device: Device, word: str) -> bool:

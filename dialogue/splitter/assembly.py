@@ -78,7 +78,14 @@ class _Assembly:
         self.unexplained.append(words)
         if self.touching and self.last is not None:
             self.last.held.append(words)
-        if following is not None and following.kind in ("request", "pair", "fragment", "partial", "when", "condition"):
+        if following is not None and following.kind in (
+            "request",
+            "pair",
+            "fragment",
+            "partial",
+            "when",
+            "condition",
+        ):
             self.prefix.append(f"held:{words}")
         self.touching = False
 

@@ -110,9 +110,7 @@ class Charts:
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
         sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
         tokens = self._doubting(tokens, sure)
-        operators = [
-            list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)
-        ]
+        operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
         for spoken in self.grammar.spoken(tokens):
             if spoken.kind in TIMES:
                 operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
@@ -129,18 +127,14 @@ class Charts:
         """The text with open slots dearer where inside them a request seems to begin."""
         words = [token.key.strip() for token in text.tokens]
         begins = sure | {
-            at
-            for at in range(1, len(words))
-            if words[at - 1] in self._joiners and words[at] in self._verbs
+            at for at in range(1, len(words)) if words[at - 1] in self._joiners and words[at] in self._verbs
         }
         heavier = (
             weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights)
         )
         return replace(text, weights=tuple(heavier))
 
-    def _operators(
-        self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]
-    ) -> Iterator[Item]:
+    def _operators(self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]) -> Iterator[Item]:
         for end, found in row:
             for kind, templates in found.operators:
                 readings = tuple(self.grammar.operator_readings(text, start, end, templates))

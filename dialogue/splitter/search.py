@@ -184,9 +184,7 @@ class Search:
         whole = {core.end for core in self.chart.requests(start)}
         for end in ends:
             if end not in whole:
-                inside = sum(
-                    at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end)
-                )
+                inside = sum(at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end))
                 core = Core(start, end, self.chart.words(start, end), (), "partial")
                 yield Item("partial", start, end, CUT_SHORT + CUT_INSIDE * inside, core)
 

@@ -145,9 +145,7 @@ class Splicer:
                 if joiner.kind == "and" and joiner.end not in chart.sure:
                     yield from self._with_tail(chart, (start, middle), joiner.end, state)
 
-    def _with_tail(
-        self, chart: Chart, head: tuple[int, int], after: int, first: State
-    ) -> Iterator[Item]:
+    def _with_tail(self, chart: Chart, head: tuple[int, int], after: int, first: State) -> Iterator[Item]:
         start, middle = head
         for cut in range(start + 1, middle):
             state = chart.alive[start].get(cut)
