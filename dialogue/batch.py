@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Status = Literal["ok", "silence", "not_understood", "error"]
 
 CHUNK_SECONDS = 0.5
-_WAITING_PER_JOB = 4
+_WAITING_PER_JOB = 2
 _STATUS_COLORS = {"ok": "green", "silence": "dim", "not_understood": "yellow", "error": "red"}
 
 
@@ -215,21 +215,24 @@ class _Crew:
                     waiting.popleft()
             except BrokenProcessPool:
                 pass
-        for path, _ in waiting:
-            yield self._alone(path)
+        yield from self._one_by_one(deque(path for path, _ in waiting))
 
     def _sent(self, pool: ProcessPoolExecutor, path: Path) -> Future[Heard]:
         return pool.submit(_hear, self.configuration, self.model, self.now, path)
 
-    def _alone(self, path: Path) -> Heard:
+    def _one_by_one(self, left: deque[Path]) -> Iterator[Heard]:
+        """Hear files so that the one a worker dies of is known, and told."""
         from concurrent.futures.process import BrokenProcessPool
 
-        with self._pool(1) as pool:
-            try:
-                return self._sent(pool, path).result()
-            except BrokenProcessPool:
-                why = "ended the process that heard it; leave it out, and please report it"
-                return failed(path, why, self.now or datetime.now().replace(microsecond=0))
+        while left:
+            with self._pool(1) as pool:
+                try:
+                    while left:
+                        yield self._sent(pool, left[0]).result()
+                        left.popleft()
+                except BrokenProcessPool:
+                    why = "ended the process that heard it; leave it out, and please report it"
+                    yield failed(left.popleft(), why, self.now or datetime.now().replace(microsecond=0))
 
     @contextmanager
     def _pool(self, size: int) -> Iterator[ProcessPoolExecutor]:

@@ -476,14 +476,14 @@ def _serve(options: argparse.Namespace) -> int:
             f"serving needs {error.name}, which is not installed; pip install 'onebreath[server]'"
         ) from None
     from dialogue.config import make_assistant
-    from dialogue.server import Ears, need_loopback, serve
+    from dialogue.server import VoskEars, need_loopback, serve
 
     if not options.expose:
         need_loopback(options.host)
     configuration = _configuration(options)
     return serve(
         make_assistant(configuration),
-        Ears(configuration.language, configuration.model),
+        VoskEars(configuration.language, configuration.model),
         language=configuration.language,
         host=options.host,
         port=options.port,

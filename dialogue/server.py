@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import uvicorn
@@ -104,8 +104,17 @@ def guarded(assistant: Assistant) -> Assistant:
 # --- what is served ---------------------------------------------------------------------
 
 
-class Ears:
-    """The recognizer, loaded when the first sound comes; as many sounds at a time as there are processors."""
+class Ears(Protocol):
+    """Turns a WAV into words."""
+
+    @property
+    def there(self) -> bool: ...
+
+    def hear(self, wav: bytes) -> Transcript: ...
+
+
+class VoskEars:
+    """Hears with Vosk; the model is looked for at once, and loaded when the first sound comes."""
 
     def __init__(self, language: str, model: Path | None) -> None:
         self._folder = speech_models.find(language, model)
@@ -443,12 +452,13 @@ def need_loopback(host: str) -> None:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; ConfigurationError when it cannot be had."""
+    """A socket that takes connections from now on; ConfigurationError when the address cannot be had."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(MOST_CONNECTIONS)
     except (OSError, OverflowError) as error:
         raise ConfigurationError(
             f"{host}:{port}: cannot be served ({error}); choose another, for example: --port {port + 1}"

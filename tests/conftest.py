@@ -33,6 +33,11 @@ def _parts_of(home: Path) -> Parts:
     return load_parts(Configuration(home=home))
 
 
+def shipped_parts() -> Parts:
+    """The parts around the shipped home. Whoever changes the home takes `assistant` instead."""
+    return _parts_of(ROOT / "grammars" / "home.yaml")
+
+
 @pytest.fixture(scope="session")
 def parts_of() -> PartsOf:
     """The parts around a home, the grammar loaded once for all tests."""
@@ -41,8 +46,8 @@ def parts_of() -> PartsOf:
 
 @pytest.fixture(scope="session")
 def parts() -> Parts:
-    """The parts around the shipped home. Whoever changes the home takes `assistant` instead."""
-    return _parts_of(ROOT / "grammars" / "home.yaml")
+    """`shipped_parts`, as a fixture."""
+    return shipped_parts()
 
 
 @pytest.fixture(scope="session")

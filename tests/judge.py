@@ -20,12 +20,12 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
-from dialogue.cli import directive
 from dialogue.config import Parts, make_assistant, with_fresh_home
 from dialogue.home import load_home
 from dialogue.interfaces import Home
 from dialogue.scheduler import StandingClock
 from dialogue.shapes import turn_shape
+from dialogue.typed import directive
 
 ROOT = Path(__file__).parents[1]
 NOW = "2026-03-02T18:00:00"

@@ -17,7 +17,7 @@ from hassil.expression import (
     TextChunk,
 )
 
-from dialogue.grammar.compiled import Compiled, Range, Template
+from dialogue.grammar.compiled import Block, Compiled, Range, Template
 from dialogue.grammar.sentences import Source
 from dialogue.interfaces import Home
 
@@ -31,13 +31,22 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "number": ("five", "21"),
 }
 _OPEN = ("blue velvet", "oat milk", "the red bicycle")
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_UNITS += ["seventeen", "eighteen", "nineteen"]
+_UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_UNITS += [f"{word}teen" for word in "thir four fif six seven eigh nine".split()]
 _TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 class Unspeakable(Exception):  # noqa: N818 - nothing is wrong, this home just has no such device
     """The home has nothing that the template could speak of."""
+
+
+class Stage:
+    """What templates speak of: the rules and lists of their files, and a home."""
+
+    def __init__(self, source: Source, home: Home) -> None:
+        self.rules = source.rules
+        self.lists = source.lists
+        self.home = home
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +55,18 @@ class Sayable:
 
     number: int
     template: Template
-    source: Source
-    compiled: Compiled
-    home: Home
+    block: Block
+    stage: Stage
     rules: Mapping[str, Any] = field(default_factory=dict)
     lists: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
-        file = self.template.place.file.rpartition("/")[2].removesuffix(".yaml")
-        return f"{file}:{self.template.place.line}: {self.template.text}"
+        return f"{self.template.place}: {self.template.text}"
 
     @property
     def intent(self) -> str:
-        return self.compiled.blocks[self.template.block].intent
-
-    @property
-    def kind(self) -> str:
-        return self.compiled.blocks[self.template.block].kind
-
-    @property
-    def own(self) -> bool:
-        return self.compiled.blocks[self.template.block].own
+        return self.block.intent
 
     def say(self, choose: Choose) -> str:
         """One sentence of the template.
@@ -92,7 +91,7 @@ class Sayable:
             case Group():
                 return "".join(self._spoken(item, choose) for item in expression.items)
             case RuleReference(rule_name=name):
-                body = self.rules.get(name) or self.source.rules[name][0]
+                body = self.rules.get(name) or self.stage.rules[name][0]
                 return self._spoken(_parsed(str(body)), choose)
             case ListReference():
                 return self._value(expression, choose)
@@ -103,7 +102,7 @@ class Sayable:
         if reference.is_inline_range:
             low, high, step = reference.get_inline_range() or (0, 0, 1)
             return str(choose(range(low, high + 1, step)))
-        body = self.lists.get(name) or self.source.lists.get(name, (None,))[0]
+        body = self.lists.get(name) or self.stage.lists.get(name, (None,))[0]
         if body is None:
             return str(choose(_SPOKEN.get(name) or self._named(name)))
         if str(body.get("wildcard", "")).lower() in ("true", "yes"):
@@ -126,17 +125,17 @@ class Sayable:
         return found
 
     def _names(self, name: str) -> Iterator[str]:
-        domains = self.compiled.blocks[self.template.block].domains
+        home, domains = self.stage.home, self.block.domains
         match name:
             case "name":
-                named = [one for one in self.home.devices.values() if not domains or one.domain in domains]
+                named = [one for one in home.devices.values() if not domains or one.domain in domains]
                 yield from (one.name for one in named)
             case "area":
-                yield from (place.name for place in self.home.areas.values())
+                yield from (place.name for place in home.areas.values())
             case "floor":
-                yield from (place.name for place in self.home.floors.values())
+                yield from (place.name for place in home.floors.values())
             case "list_name":
-                yield from (one.name for one in self.home.lists.values())
+                yield from (one.name for one in home.lists.values())
 
 
 def _parsed(text: str) -> Expression:
@@ -181,13 +180,15 @@ def sayables(
 ) -> tuple[list[Sayable], list[Sayable]]:
     """All templates of a source, those of requests and operators and those of times, as they are numbered."""
     spoken: tuple[list[Sayable], list[Sayable]] = ([], [])
+    stage = Stage(source, home)
     for data, is_time in _blocks(source):
         compiled, found = (times, spoken[1]) if is_time else (main, spoken[0])
         rules, lists = data.get("expansion_rules") or {}, data.get("lists") or {}
         for text in data["sentences"]:
             template = compiled.templates[len(found)]
             assert template.text == str(text), f"templates are numbered otherwise from {text!r} on"
-            found.append(Sayable(len(found), template, source, compiled, home, rules, lists))
+            block = compiled.blocks[template.block]
+            found.append(Sayable(len(found), template, block, stage, rules, lists))
     return spoken
 
 

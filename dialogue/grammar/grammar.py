@@ -25,7 +25,7 @@ from dialogue.interfaces import Home
 from dialogue.types import Moment
 
 CACHE_FORMAT = 1
-_OPERATOR_FILES = ("operators", "times")
+_OPERATOR_FILES = ("operators", "conditions", "times")
 _NOT_SENTENCES = ("responses", "numbers")
 
 
@@ -68,8 +68,10 @@ class Grammar:
         self.times = Machine(times)
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
+        self._hesitations = frozenset(words.get("hesitations", ()))
+        self._doubled = frozenset(words.get("doubled", ()))
         self._articles = frozenset(words.get("articles", ()))
-        self._unfinished = frozenset((*words.get("binding", ()), *words.get("articles", ())))
+        self._unfinished = frozenset(words.get("unfinished", ()))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
@@ -98,9 +100,30 @@ class Grammar:
         tree.extend(home_values(home, self.words))
         self._home_tree = tree
 
-    def text(self, text: str) -> Text:
-        """Text cut into tokens, with everything that lists, numbers and times explain in it."""
-        return self.text_of([self._with_doubles(token) for token in tokenize(text)])
+    def text(self, text: str, *, exact: bool = False) -> Text:
+        """Text cut into tokens, with everything that lists, numbers and times explain in it.
+
+        Hesitations and stuttered words are left out, unless it is to be taken exactly as it stands.
+        """
+        tokens = tokenize(text)
+        kept = tokens if exact else self._without_noise(tokens)
+        return self.text_of([self._with_doubles(token) for token in kept])
+
+    def _without_noise(self, tokens: Sequence[Token]) -> list[Token]:
+        """The tokens without hesitations ("um") and stuttered words ("the the")."""
+        kept: list[Token] = []
+        for token in tokens:
+            word = token.key.strip()
+            if word in self._hesitations:
+                continue
+            if kept and kept[-1].key == token.key and not self._may_double(word):
+                continue
+            kept.append(token)
+        return kept or list(tokens)
+
+    def _may_double(self, word: str) -> bool:
+        """Whether a word said twice may be meant twice; numbers always may."""
+        return word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
 
     def _with_doubles(self, token: Token) -> Token:
         """The token with the words it may have been heard for, or be a form of."""

@@ -50,13 +50,17 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class ScoredReading:
-    """A reading of a span, what it costs, and the block it came from; ``wild`` are the spans of open slots."""
+    """A reading of a span, what it costs, and the block it came from.
+
+    ``wild`` are the spans of open slots, ``places`` those of names and places.
+    """
 
     cost: float
     reading: Reading
     block: Block
     template: int
     wild: tuple[tuple[int, int], ...] = ()
+    places: tuple[tuple[int, int], ...] = ()
 
     @property
     def wild_tokens(self) -> int:
@@ -66,6 +70,10 @@ class ScoredReading:
     def wild_inside(self, start: int, end: int) -> int:
         """How many of the tokens from ``start`` to ``end`` stand in open slots."""
         return sum(max(0, min(end, last) - max(start, first)) for first, last in self.wild)
+
+    def places_inside(self, start: int, end: int) -> bool:
+        """Whether a name or place stands at least partly between ``start`` and ``end``."""
+        return any(first < end and last > start for first, last in self.places)
 
     @property
     def bare(self) -> bool:
@@ -117,6 +125,7 @@ class Machine:
         self._numbers: dict[float, dict[int, Option]] = {}
         self._ordinals = self._symbols_of("ordinal")
         self._any_number = self._symbols_of("number")
+        self.things = frozenset(number for name in _PLACES for number in self._symbols_of(name))
 
     def _symbols_of(self, list_name: str) -> list[int]:
         symbols = enumerate(self.compiled.network.symbols)
@@ -251,7 +260,7 @@ class Machine:
     ) -> ScoredReading:
         entities: list[Entity] = []
         wild: list[tuple[int, int]] = []
-        known = 0
+        places: list[tuple[int, int]] = []
         while capture is not None:
             words = text.words(capture.start, capture.end)
             value = words if capture.wild else capture.value
@@ -259,7 +268,8 @@ class Machine:
                 wild.append((capture.start, capture.end))
                 cost += text.dangling[capture.end - 1] if text.dangling else 0.0
             entities.append(Entity(capture.slot, value, words))
-            known += capture.end - capture.start if capture.slot in _PLACES else 0
+            if capture.slot in _PLACES and not capture.wild:
+                places.append((capture.start, capture.end))
             if capture.slot == "name" and not capture.wild:
                 cost -= NAME_GAIN + 0.001 * len(words)
             capture = capture.before
@@ -269,9 +279,9 @@ class Machine:
         extra = block.extra.get("cost", 0.0)
         cost += float(extra) if isinstance(extra, (int, float, str)) else 0.0
         cost += OWN_COST if block.own else 0.0
-        bare = self.compiled.templates[template].bare and (known + text.articles(*span) >= span[1] - span[0])
+        bare = self.compiled.templates[template].bare and (sum(last - first for first, last in places) + text.articles(*span) >= span[1] - span[0])
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
-        return ScoredReading(cost, reading, block, template, tuple(wild))
+        return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places))
 
 
 def _merged(known: ScoredReading | None, new: ScoredReading) -> ScoredReading:

@@ -53,4 +53,4 @@ class GrammarSplitter:
 def _remembered(state: ContextState) -> Core | None:
     """The last request of an earlier turn, for fragments at the start of this one."""
     requests = state.last_requests
-    return Core(0, 0, requests[-1].meant, (), "remembered") if requests else None
+    return Core(0, 0, requests[-1].meant, (), "remembered", requests[-1]) if requests else None

@@ -30,7 +30,11 @@ class Draft:
 
 @dataclass(slots=True)
 class _Assembly:
-    """The walk over the items of a path."""
+    """The walk over the items of a path.
+
+    ``prefix`` holds operators that wait for their request, ``fronted`` times and conditions said before it,
+    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run.
+    """
 
     grammar: Grammar
     chart: Chart
@@ -38,6 +42,8 @@ class _Assembly:
     unexplained: list[str] = field(default_factory=list)
     prefix: list[str] = field(default_factory=list)
     fronted: list[When] = field(default_factory=list)
+    left_out: list[Draft] = field(default_factory=list)
+    corrected: list[When] = field(default_factory=list)
     waiting: list[Draft] = field(default_factory=list)
     first: Draft | None = None
     last: Draft | None = None
@@ -59,16 +65,22 @@ class _Assembly:
             if item.kind != "filler":
                 previous = item
         self._close_stray(None)
+        self._hold_dangling()
 
     # --- unexplained words --------------------------------------------------------------
 
     def _unexplained(self, item: Item, previous: Item | None) -> None:
-        word = self.chart.text.words(item.start, item.end)
+        word = self.chart.words(item.start, item.end)
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
-            opens = word.casefold() in set(self.grammar.words.get("verbs", ()))
-            self.touching = after_request and not opens
+            unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
+            self.touching = (after_request and not self._opens(word)) or unlinked
         self.stray.append(word)
+
+    def _opens(self, word: str) -> bool:
+        """Whether a word begins something of its own: a verb, or a thing with its article."""
+        words = self.grammar.words
+        return word.casefold() in (*words.get("verbs", ()), *words.get("articles", ()))
 
     def _close_stray(self, following: Item | None) -> None:
         if not self.stray or (following is not None and following.kind == "filler"):
@@ -78,16 +90,15 @@ class _Assembly:
         self.unexplained.append(words)
         if self.touching and self.last is not None:
             self.last.held.append(words)
-        if following is not None and following.kind in (
-            "request",
-            "pair",
-            "fragment",
-            "partial",
-            "when",
-            "condition",
-        ):
+        if following is not None and following.kind in _HOLDS:
             self.prefix.append(f"held:{words}")
         self.touching = False
+
+    def _hold_dangling(self) -> None:
+        """An operator that no request follows ("... actually don't") leaves what came before in doubt."""
+        dangling = [kind for kind in self.prefix if not kind.startswith("held:")]
+        if dangling and self.last is not None and self.last in self.drafts:
+            self.last.held.append(self.chart.words(self.last.core.end, self.chart.size))
 
     # --- items --------------------------------------------------------------------------
 
@@ -96,29 +107,40 @@ class _Assembly:
             case "request" | "fragment" | "partial":
                 assert item.core is not None
                 self._request(item.core)
-            case "pair":
-                assert item.core is not None
-                self._request(Core(item.start, item.core.start, item.core.meant, item.readings))
-                self._request(item.core)
-            case "and" | "then":
+            case "several":
+                for core in item.cores:
+                    self._request(core)
+                    self.joined = "and"
+                self.joined = ""
+            case "and" | "then" | "but":
                 self.joined = item.kind
             case "when":
                 assert item.spoken is not None
                 kind = item.spoken.kind
-                text = self.chart.text.words(item.start, item.end)
+                text = self.chart.words(item.start, item.end)
                 self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
             case "condition":
                 self._qualify(_condition(item, self.chart))
+            case "except_target" | "more_except":
+                self._except(item)
+            case _:
+                self._operator(item.kind)
+
+    def _operator(self, kind: str) -> None:
+        match kind:
             case "never_mind":
+                self.dropped += self.drafts
                 self.drafts.clear()
                 self.last, self.retracted = None, True
             case "scratch":
                 self._drop_group()
-            case "filler":
-                pass
             case "now":
                 self._now()
-            case kind:
+            case "old":
+                self.prefix = [kind for kind in self.prefix if kind not in ("not", "except")]
+            case "filler" | "remark":
+                pass
+            case _:
                 self.prefix.append(kind)
 
     def _now(self) -> None:
@@ -126,63 +148,107 @@ class _Assembly:
         if self.last is not None and not self.joined and not self.prefix:
             self.last.when = [when for when in self.last.when if when not in self.fronted]
 
+    def _except(self, item: Item) -> None:
+        """What is left out of the request before, or, at the start, of the one that follows."""
+        core = Core(item.start, item.end, self.chart.words(item.start, item.end), item.readings)
+        exception = Draft(core, self.group)
+        if self.last is None or (item.kind == "except_target" and self.joined):
+            self.left_out.append(exception)
+            return
+        for member in self._members():
+            if "correct" in self.prefix:
+                member.exceptions = []
+            member.exceptions.append(exception)
+        self.prefix = [kind for kind in self.prefix if kind != "correct"]
+
+    # --- times and conditions -----------------------------------------------------------
+
     def _qualify(self, when: When) -> None:
         """A time or condition: of the request it follows, else of those that follow it."""
-        if self.last is not None and not self.joined and not self.prefix:
-            for draft in self.drafts:
-                if draft is self.last or (draft.group == self.last.group and not draft.when):
+        if "correct" in self.prefix:
+            self._requalify(when)
+        elif self.last is not None and not self.joined and not self.prefix:
+            for draft in self._members():
+                if draft is self.last or not draft.when:
                     draft.when.append(when)
         else:
             self.fronted.append(when)
 
+    def _requalify(self, when: When) -> None:
+        """ "At eight, no, at nine": the new time takes the place of the one said before."""
+        self.prefix = [kind for kind in self.prefix if kind not in ("correct", "not", "except")]
+        if self.last is None:
+            self.corrected.append(when)
+            return
+        for draft in self._members():
+            kept = [one for one in draft.when if _sort(one) != _sort(when)]
+            draft.when = [*kept, when]
+
+    def close(self) -> None:
+        """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
+        if self.drafts:
+            return
+        for when in self.corrected:
+            self._stand_alone("Reschedule", when)
+        for when in self.fronted:
+            if self.chart.answering:
+                self._stand_alone("Inform", when)
+            else:
+                self.unexplained.append(when.text)
+
+    def _stand_alone(self, intent: str, when: When) -> None:
+        slot = "condition" if when.moment is None else "length" if when.kind == "for" else "moment"
+        value = when.condition if when.moment is None else when.moment
+        reading = Reading(intent, (Entity(slot, value, when.text),))  # type: ignore[arg-type]
+        scored = ScoredReading(0.0, reading, Block(intent, "answer"), -1)
+        self.drafts.append(Draft(Core(0, self.chart.size, when.text, (scored,)), 0))
+
+    # --- requests -----------------------------------------------------------------------
+
     def _request(self, core: Core) -> None:
         prefix, self.prefix = self.prefix, []
-        spliced = core.kind == "fragment"
-        if not (spliced and self.last is not None):
+        spliced = core.kind == "fragment" and self.last is not None
+        if not spliced:
             self.group += 1
         draft = Draft(core, self.group)
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
-        if spliced and self.last is not None and {"except", "not"} & set(prefix) and "correct" not in prefix:
+        draft.exceptions, self.left_out = self.left_out, []
+        if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
             for member in self._members():
                 member.exceptions.append(draft)
             self.joined = ""
             return
-        draft.negated = "not" in prefix
-        spares = core.readings and core.readings[0].reading.intent in ("LeaveAlone", "KeepState", "TakeBack")
-        if "correct" in prefix and not draft.negated and not spares:
-            self._correct(draft, core)
+        self._set_polarity(draft, prefix, spliced)
         self._order(draft, prefix)
         draft.when += self.fronted
+        if core.kind == "fragment" and self.last is None and core.base is not None and not draft.when:
+            draft.when = list(core.base.when)
         if self.joined != "and":
             self.fronted = list(self.fronted) if not self.drafts else []
         self.drafts.append(draft)
         self.last, self.joined = draft, ""
 
-    def answer_with_times(self) -> None:
-        """A time that no request follows is an answer: "tomorrow at nine"."""
-        if self.drafts or not self.fronted:
-            return
-        for when in self.fronted:
-            if not self.chart.answering or when.moment is None:
-                self.unexplained.append(when.text)
-                continue
-            slot = "length" if when.kind == "for" else "moment"
-            reading = Reading("Inform", (Entity(slot, when.moment, when.text),))  # type: ignore[arg-type]
-            scored = ScoredReading(0.0, reading, Block("Inform", "answer"), -1)
-            self.drafts.append(Draft(Core(0, self.chart.size, when.text, (scored,)), 0))
+    def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
+        """Negation reaches the fragments joined to a negated request; a correction takes its place."""
+        draft.negated = "not" in prefix
+        if spliced and self.joined != "but" and self.last is not None and self.last.negated:
+            draft.negated = True
+        intent = draft.core.readings[0].reading.intent if draft.core.readings else ""
+        if "correct" in prefix and not draft.negated and intent not in _SPARING:
+            self._correct(draft)
 
     def _members(self) -> list[Draft]:
         assert self.last is not None
         return [draft for draft in self.drafts if draft.group == self.last.group]
 
-    def _correct(self, draft: Draft, core: Core) -> None:
+    def _correct(self, draft: Draft) -> None:
         if self.last is not None and self.last in self.drafts:
             self.drafts.remove(self.last)
             self.dropped.append(self.last)
-            if core.kind == "fragment":
+            draft.held += self.last.held
+            if draft.core.kind == "fragment":
                 draft.when = list(self.last.when)
                 draft.exceptions = list(self.last.exceptions)
-                draft.negated = self.last.negated
                 draft.after = list(self.last.after)
         elif self.last is None:
             draft.replaces = True
@@ -215,7 +281,14 @@ class _Assembly:
             self.first = draft
 
 
-_DONE = {"request", "pair", "fragment", "when", "condition"}
+_DONE = frozenset({"request", "several", "fragment", "when", "condition", "except_target", "more_except"})
+_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "condition", "not"})
+_SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
+
+
+def _sort(when: When) -> str:
+    """Times of one sort exclude each other: when it begins, how long it lasts, what it waits for."""
+    return {"at": "start", "every": "start", "for": "end", "until": "end"}.get(when.kind, "condition")
 
 
 def _condition(item: Item, chart: Chart) -> When:
@@ -239,7 +312,7 @@ def assemble(grammar: Grammar, chart: Chart, items: list[Item], cost: float) -> 
     """The utterance that a path of items stands for."""
     assembly = _Assembly(grammar, chart)
     assembly.walk(items)
-    assembly.answer_with_times()
+    assembly.close()
     drafts = [draft for draft in assembly.drafts if draft.core.readings]
     unfinished = [draft.core.meant for draft in assembly.drafts if not draft.core.readings]
     return Utterance(
@@ -279,7 +352,7 @@ def _alternatives(first: ScoredReading, others: list[ScoredReading]) -> tuple[Re
 def _segments(items: list[Item], chart: Chart) -> list[Segment]:
     kinds: dict[str, SegmentKind] = {
         "request": "request",
-        "pair": "request",
+        "several": "request",
         "fragment": "fragment",
         "partial": "fragment",
         "filler": "filler",
@@ -288,7 +361,8 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
     found: list[Segment] = []
     for item in items:
         kind = kinds.get(item.kind, "operator")
-        label = item.core.readings[0].reading.intent if item.core and item.core.readings else item.kind
+        core = item.cores[0] if item.cores else item.core
+        label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
         if kind == "unexplained" and found and found[-1].kind == kind:
             start = found.pop().start
         else:

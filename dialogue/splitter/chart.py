@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dialogue.grammar.automaton import State
 from dialogue.grammar.grammar import Grammar, Sorted, Spoken
 from dialogue.grammar.machine import ScoredReading, Text
+from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
@@ -19,7 +20,7 @@ class Core:
     """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
-    turn).
+    turn); ``base`` is the request of an earlier turn that it was made of.
     """
 
     start: int
@@ -27,6 +28,7 @@ class Core:
     meant: str
     readings: tuple[ScoredReading, ...]
     kind: str = "full"
+    base: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Item:
     end: int
     cost: float
     core: Core | None = None
+    cores: tuple[Core, ...] = ()
     spoken: Spoken | None = None
     readings: tuple[ScoredReading, ...] = ()
     ends: str = "done"
@@ -65,6 +68,7 @@ class Chart:
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    _things: frozenset[int] | None = None
 
     @property
     def size(self) -> int:
@@ -76,6 +80,18 @@ class Chart:
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
         return any(stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at])
+
+    def things_end(self) -> frozenset[int]:
+        """Where a name or place ends."""
+        if self._things is None:
+            things = self.grammar.main.things
+            self._things = frozenset(
+                stretch.end
+                for row in self.text.lattice
+                for stretch in row
+                if not things.isdisjoint(stretch.symbols)
+            )
+        return self._things
 
     def requests(self, start: int) -> tuple[Core, ...]:
         """The requests that begin at a token, read on first use."""
@@ -145,7 +161,7 @@ class Charts:
     def _marked(self, chart: Chart) -> Chart:
         """The chart with the places marked that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
-        chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then"))
+        chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
         chart.cuts = frozenset(item.start for item in items if item.kind in ("correct", "scratch"))
         chart.bounds = frozenset(item.start for item in items) | chart.sure | {chart.size}
         return chart

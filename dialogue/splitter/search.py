@@ -23,6 +23,7 @@ DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
 DOUBTFUL = 2.0
+OLD, MOST_OLD = 0.1, 5
 BEAM, NARROW = 4.0, 12
 
 PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
@@ -45,7 +46,8 @@ class Path:
     """A reading of the tokens so far.
 
     ``clause`` is ``start`` (a request may begin), ``done`` (one just ended), ``quoted`` (one just ended in words
-    said to others, which only a connective can end) or ``cut`` (one was cut short, and a correction must follow).
+    said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow) or
+    ``excepting`` (an exception was named, and more may follow).
     ``prefix`` holds the operators that wait for their request.
     """
 
@@ -121,6 +123,7 @@ class Search:
         yield from self._operators(path)
         if path.clause == "cut":
             return
+        yield from self._old(path)
         if "except" not in path.prefix:
             yield from self._whole_requests(path)
             if splicing:
@@ -135,9 +138,22 @@ class Search:
                 continue
             if path.clause == "cut" and operator.kind not in AFTER_CUT:
                 continue
+            if operator.kind == "more_except" and path.clause != "excepting":
+                continue
+            if operator.kind == "scratch" and _nothing_said(path):
+                continue
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
+
+    def _old(self, path: Path) -> Iterator[Item]:
+        """In "no not jam honey": the words of the last request that are being replaced."""
+        if "correct" not in path.prefix or path.prefix[-1] != "except" or path.last is None:
+            return
+        said, start = f" {path.last.meant.casefold()} ", path.position
+        for end in range(start + 1, min(start + MOST_OLD, self.chart.size) + 1):
+            if f" {self.chart.words(start, end).casefold()} " in said:
+                yield Item("old", start, end, OLD)
 
     def _whole_requests(self, path: Path) -> Iterator[Item]:
         if path.clause == "quoted":
@@ -153,8 +169,8 @@ class Search:
             return False
         if path.position in self.chart.sure and "except" not in path.prefix:
             return False
-        first_word = path.before is None and not self.chart.answering
-        return path.joined or path.clause == "done" or first_word or not REPLACING.isdisjoint(path.prefix)
+        first_word = path.clause == "start" and _nothing_said(path) and not self.chart.answering
+        return path.joined or path.clause in ("done", "excepting") or first_word or not REPLACING.isdisjoint(path.prefix)
 
     def _fragments(self, path: Path) -> Iterator[Item]:
         """Stretches that make a request when put in the place of a part of the last one."""
@@ -210,7 +226,7 @@ def _followed(path: Path, item: Item) -> Path | None:
     """The path with one more item; None where the item may not stand there."""
     cost, end = path.cost + item.cost, item.end
     match item.kind:
-        case "filler":
+        case "filler" | "remark":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
         case "unexplained":
             return Path(end, cost, path, item, path.last, "start", False, path.prefix)
@@ -218,11 +234,22 @@ def _followed(path: Path, item: Item) -> Path | None:
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", True)
         case "when" | "condition" if path.clause != "quoted":
+            if "correct" in path.prefix:
+                return Path(end, cost, path, item, path.last, "done")
             cost += 0.0 if path.clause == "done" else 0.02
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "except_target" | "more_except":
+            return Path(end, cost, path, item, path.last, "excepting", False, path.prefix)
+        case "old":
+            return Path(end, cost, path, item, path.last, "start", False, ("correct",))
+        case "but":
+            cost += DANGLING if path.prefix else 0.0
+            return Path(end, cost, path, item, path.last, "start", False)
+        case "now" if path.clause != "quoted":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
         case "never_mind" | "scratch":
             return Path(end, cost, path, item, path.last, "start", True)
-        case "request" | "pair" | "fragment":
+        case "request" | "several" | "fragment":
             return Path(end, cost, path, item, item.core, item.ends)
         case "partial":
             return Path(end, cost, path, item, item.core, "cut")

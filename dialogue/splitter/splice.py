@@ -14,12 +14,14 @@ from dialogue.grammar.automaton import State
 from dialogue.grammar.grammar import Grammar
 from dialogue.grammar.machine import ScoredReading, Text
 from dialogue.splitter.chart import Chart, Core, Item
+from dialogue.types import Reading, Request
 
 REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
 UNEVEN, REPLACED = 0.03, 0.02
 MOST_SPLICES = 6
 MOST_REMEMBERED = 500
+MOST_THINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,13 @@ class Splicer:
             return None
         pieces = (base.text.words(0, place.cut), chart.words(*new), base.text.words(place.tail, base.size))
         words = " ".join(piece for piece in pieces if piece)
-        whole = self._read(words, *new, kind="fragment")
+        whole = self._read(words, *new, kind="fragment", base=last.base)
         if whole is None:
             return None
         length = new[1] - new[0]
         if not correcting and not _anchored(self._sentence(words).text, place.cut, length):
+            return None
+        if not correcting and self._moved(last, whole, place.cut, length):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
         if not correcting and open_words and open_words >= length - 1:
@@ -114,62 +118,100 @@ class Splicer:
         cost += UNEVEN * abs(replaced - length) + (REPLACED * replaced if correcting else 0.0)
         return cost, whole
 
-    def _read(self, words: str, start: int, end: int, *, kind: str) -> Core | None:
+    def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
+        """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
+        new = whole.readings[0]
+        if new.places_inside(cut, cut + length):
+            return False
+        old = last.readings[0].reading if last.readings else last.base.reading if last.base else None
+        return old is not None and _places(old) != _places(new.reading)
+
+    def _read(
+        self, words: str, start: int, end: int, *, kind: str, base: Request | None = None
+    ) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
         sentence = self._sentence(words)
         final = sentence.states.get(sentence.size)
         templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
         readings = self.grammar.readings(sentence.text, 0, sentence.size, templates)
-        return Core(start, end, words, tuple(readings), kind) if readings else None
+        return Core(start, end, words, tuple(readings), kind, base) if readings else None
 
     def _sentence(self, words: str) -> Sentence:
         known = self._sentences.get(words)
         if known is None:
             if len(self._sentences) >= MOST_REMEMBERED:
                 self._sentences.clear()
-            text = self.grammar.text(words)
+            text = self.grammar.text(words, exact=True)
             known = self._sentences[words] = Sentence(text, dict(self.grammar.ends(text, 0)))
         return known
 
     # --- shared tails -------------------------------------------------------------------
 
     def shared_tails(self, chart: Chart, start: int) -> Iterator[Item]:
-        """Two objects before one tail: "set the lamp and the ceiling light to forty percent"."""
-        alive = chart.alive[start]
-        for middle, state in alive.items():
-            if middle == start or middle not in chart.joints or not chart.knows(start, middle):
+        """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
+        things = chart.things_end()
+        for middle, state in chart.alive[start].items():
+            if middle == start or middle not in things or self.grammar.sorted(state.accepts).requests:
                 continue
-            if self.grammar.sorted(state.accepts).requests:
-                continue
-            for joiner in chart.operators[middle]:
-                if joiner.kind == "and" and joiner.end not in chart.sure:
-                    yield from self._with_tail(chart, (start, middle), joiner.end, state)
+            for cut in range(start, middle):
+                head = chart.alive[start].get(cut)
+                if head is not None:
+                    chain = _Chain(((cut, middle),), (state,))
+                    yield from self._go_on(chart, start, head, chain)
 
-    def _with_tail(self, chart: Chart, head: tuple[int, int], after: int, first: State) -> Iterator[Item]:
-        start, middle = head
-        for cut in range(start + 1, middle):
-            state = chart.alive[start].get(cut)
-            if state is None:
-                continue
-            for end, reached in self.grammar.ends(chart.text, after, state):
-                complete = bool(self.grammar.sorted(reached.accepts).requests)
-                if end in chart.bounds and end > after + 1 and complete:
-                    yield from self._pairs(chart, (start, cut, middle), (after, end), first)
+    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain) -> Iterator[Item]:
+        """Take one more thing into the row, or end it where the tail comes."""
+        for begin, joined in _after_thing(chart, chain):
+            for end, reached in self.grammar.ends(chart.text, begin, head):
+                if end == begin:
+                    continue
+                if self.grammar.sorted(reached.accepts).requests:
+                    if joined and end in chart.bounds:
+                        yield from self._several(chart, start, chain, (begin, end))
+                elif end in chart.things_end() and len(chain.things) < MOST_THINGS:
+                    longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
+                    yield from self._go_on(chart, start, head, longer)
 
-    def _pairs(
-        self, chart: Chart, head: tuple[int, int, int], rest: tuple[int, int], first: State
+    def _several(
+        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]
     ) -> Iterator[Item]:
-        start, cut, middle = head
-        after, end = rest
-        words = chart.words
-        for tail in range(after + 1, end):
-            if not self._reaches(chart.text, tail, end, first):
+        begin, end = rest
+        words, cut = chart.words, chain.things[0][0]
+        for tail in range(begin + 1, end):
+            if not all(self._reaches(chart.text, tail, end, state) for state in chain.states):
                 continue
-            one = self._read(f"{words(start, middle)} {words(tail, end)}", start, middle, kind="full")
-            two = self._read(f"{words(start, cut)} {words(after, end)}", after, end, kind="fragment")
-            if one is not None and two is not None and _alike(one, two):
-                cost = REQUEST + FRAGMENT + one.readings[0].cost + two.readings[0].cost
-                yield Item("pair", start, end, cost, two, readings=one.readings)
+            spans = [(thing, f"{words(*thing)} {words(tail, end)}") for thing in chain.things]
+            spans.append((rest, words(begin, end)))
+            head = words(start, cut)
+            cores = [
+                self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
+                for number, (span, said) in enumerate(spans)
+            ]
+            found = [core for core in cores if core is not None]
+            if len(found) == len(cores) and all(_alike(found[0], core) for core in found):
+                cost = REQUEST + FRAGMENT * (len(found) - 1)
+                cost += sum(core.readings[0].cost for core in found)
+                yield Item("several", start, end, cost, found[-1], tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Things that wait for a shared tail: their spans, the states after them, whether an "and" was said."""
+
+    things: tuple[tuple[int, int], ...]
+    states: tuple[State, ...]
+    joined: bool = False
+
+
+def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
+    """Where the next thing of a row may begin: after an "and", or at once."""
+    position = chain.things[-1][1]
+    if position >= chart.size:
+        return
+    for joiner in chart.operators[position]:
+        if joiner.kind == "and":
+            yield joiner.end, True
+    yield position, chain.joined
 
 
 def _alike(one: Core, two: Core) -> bool:
@@ -196,3 +238,9 @@ def _anchored(text: Text, cut: int, length: int) -> bool:
         for start in range(cut, cut + length)
         for stretch in text.lattice[start]
     )
+
+
+def _places(reading: Reading) -> list[tuple[str, str]]:
+    """The names and places of a reading."""
+    named = [entity for entity in reading.entities if entity.name in ("name", "area", "floor")]
+    return sorted((entity.name, str(entity.value)) for entity in named)
