@@ -20,7 +20,8 @@ class Core:
     """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
-    turn); ``base`` is the request of an earlier turn that it was made of.
+    turn); ``base`` is the request of an earlier turn that it was made of. ``names`` is false for
+    a fragment that holds no name or place of its own.
     """
 
     start: int
@@ -29,6 +30,7 @@ class Core:
     readings: tuple[ScoredReading, ...]
     kind: str = "full"
     base: Request | None = None
+    names: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,10 @@ class Charts:
         for end, found in row:
             for kind, templates in found.operators:
                 readings = tuple(self.grammar.operator_readings(text, start, end, templates))
+                if readings[0].block.extra.get("final") and end < len(text.tokens):
+                    continue
                 base = FILLER if kind == "filler" else OPERATOR
-                name = "condition" if kind.startswith("condition") else kind
+                name = "condition" if kind.startswith("condition") else kind.removesuffix("_last")
                 yield Item(name, start, end, base + max(0.0, readings[0].cost), readings=readings)
 
     def _marked(self, chart: Chart) -> Chart:

@@ -22,6 +22,7 @@ CUT_SHORT, CUT_INSIDE = 1.0, 1.2
 DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
+OVER_REQUEST = 0.5
 DOUBTFUL = 2.0
 OLD, MOST_OLD = 0.1, 5
 BEAM, NARROW = 4.0, 12
@@ -167,8 +168,6 @@ class Search:
     def _may_splice(self, path: Path) -> bool:
         if path.last is None:
             return False
-        if path.position in self.chart.sure and "except" not in path.prefix:
-            return False
         first_word = path.clause == "start" and _nothing_said(path) and not self.chart.answering
         return path.joined or path.clause in ("done", "excepting") or first_word or not REPLACING.isdisjoint(path.prefix)
 
@@ -181,11 +180,14 @@ class Search:
             found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting)
             self._splices[key] = list(found)
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
+        over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
+            if extra and not core.names:
+                continue
             if leaving_out and core.readings[0].wild_tokens:
                 continue
-            yield Item("fragment", core.start, core.end, cost + extra, core)
+            yield Item("fragment", core.start, core.end, cost + extra + over, core)
 
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:

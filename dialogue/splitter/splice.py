@@ -8,7 +8,7 @@ on from the states after each beginning of the earlier request.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialogue.grammar.automaton import State
 from dialogue.grammar.grammar import Grammar
@@ -116,7 +116,8 @@ class Splicer:
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
         cost += SPLICE_TAIL if place.tail < base.size else 0.0
         cost += UNEVEN * abs(replaced - length) + (REPLACED * replaced if correcting else 0.0)
-        return cost, whole
+        names = whole.readings[0].places_inside(place.cut, place.cut + length)
+        return cost, replace(whole, names=names)
 
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
