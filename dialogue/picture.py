@@ -250,7 +250,8 @@ def _qualities(request: Request) -> Iterator[str]:
     if request.negated:
         yield "not"
     yield from (when.text for when in request.when)
-    yield from (f"except {exception.text}" for exception in request.exceptions)
+    for exception in request.exceptions:
+        yield " ".join(["except", *(f"{one.name}={_entity_words(one)}" for one in exception.entities)])
     if request.after:
         yield f"after {', '.join(str(index + 1) for index in request.after)}"
 

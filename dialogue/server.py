@@ -248,7 +248,7 @@ class Door:
             Route("/health", self._answered(self.health)),
             Route("/openapi.json", self._answered(self.openapi)),
         ]
-        handlers: Mapping[Any, Any] = {HTTPException: _not_served, Exception: _broken}
+        handlers: Mapping[Any, Any] = {HTTPException: _not_served}
         return Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
 
     async def turns(self, request: Request) -> dict[str, Any]:
@@ -305,6 +305,9 @@ class Door:
                 return _error(refused.status, **refused.problem)
             except OnebreathError as error:
                 return _told(error)
+            except Exception:  # raised on, it would cut the client's connection
+                _LOG.exception("a request could not be served")
+                return _error(500, "the server broke on this request", request.url.path, "please report it")
 
         return answer
 
@@ -431,10 +434,6 @@ async def _not_served(request: Request, error: HTTPException) -> JSONResponse:
         return _error(405, f"{request.method} is not served here", request.url.path, how)
     how = "GET /openapi.json tells what is served"
     return _error(error.status_code, "there is nothing here", request.url.path, how)
-
-
-async def _broken(request: Request, error: Exception) -> JSONResponse:
-    return _error(500, "the server broke on this request", request.url.path, "please report it")
 
 
 # --- serving ----------------------------------------------------------------------------

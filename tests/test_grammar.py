@@ -81,7 +81,7 @@ def test_every_template_is_spoken(file: str, parts: Parts) -> None:
 
 
 def accepts_request(grammar: Grammar, template: Sayable, said: str) -> bool:
-    text = grammar.text(said)
+    text = grammar.text(said, exact=True)
     size = len(text.tokens)
     state = dict(grammar.ends(text, 0)).get(size)
     if state is None or template.number not in state.accepts:
@@ -201,8 +201,6 @@ SWALLOWED = [
     "remove the reminder",
     "drop everything",
     "put on the kettle",
-    "set a timer ten minutes",
-    "set the timer for one minute and thirty seconds",
     "how much time is left on the timer",
 ]
 """Sentences that an unknown clause behind them turns into another request that swallows it."""
@@ -225,6 +223,15 @@ def may_be_swallowed(text: str) -> bool:
     states = [dict(grammar.ends(whole, start)).get(size) for start in range(size - clause)]
     accepted = {number for state in states if state is not None for number in state.accepts}
     return any(grammar.template(one).wild for one in accepted)
+
+
+KEPT = ["set a timer ten minutes", "set the timer for one minute and thirty seconds", "turn off everything"]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_no_second_request_is_made_of_an_unknown_clause(text: str) -> None:
+    """A length or a place before an unknown clause is not taken for the beginning of another request."""
+    check_unknown_clause(text)
 
 
 def check_unknown_clause(text: str) -> None:
@@ -275,7 +282,6 @@ def test_fillers_around_a_request_change_nothing(sample: tuple[Sayable, str], fo
     assert filled.unexplained == alone.unexplained
 
 
-@pytest.mark.xfail(reason="a filler inside a request cuts it in two", strict=True)
 @pytest.mark.parametrize(
     "text", ["open {} the curtains", "turn on the {} kettle", "set the heating to {} twenty degrees"]
 )
@@ -286,7 +292,11 @@ def test_a_filler_inside_a_request_changes_nothing(text: str) -> None:
 
 
 JOINERS = [" and ", " then ", ", ", " and then ", " ", " after that "]
-STARTS_TIMER = {"HassStartTimer", "HassNevermind"}
+
+
+def asks_by_itself(template: Sayable) -> bool:
+    """Whether a request stands for itself; those about other requests ("once more", "not at noon") do not."""
+    return Path(template.template.place.file).stem != "conversation"
 
 
 @given(sampled(own=True, wild=False), sampled(own=True, wild=False), st.sampled_from(JOINERS))
@@ -296,7 +306,7 @@ def test_joined_requests_come_back_in_order(
 ) -> None:
     """Two requests of different kinds in one breath are both read, in the order they were said."""
     alone = [heard(text).requests for _, text in (one, two)]
-    assume(one[0].intent != two[0].intent and two[0].intent not in STARTS_TIMER)
+    assume(one[0].intent != two[0].intent and asks_by_itself(one[0]) and asks_by_itself(two[0]))
     assume(all(len(requests) == 1 for requests in alone))
     read = heard(joiner.join((one[1], two[1])))
     wanted = [requests[0].intent for requests in alone]
@@ -319,7 +329,7 @@ def test_any_text_is_read_in_bounded_time(text: str) -> None:
     assert all(0 <= segment.start < segment.end for segment in utterance.segments)
 
 
-@pytest.mark.parametrize("text", ["turn on the kettle and ", "giraffe ", "um ", "one ", "kitchen light ", "灯，"])
+@pytest.mark.parametrize("text", ["turn on the kettle and ", "giraffe ", "um ", "one ", "kitchen light ", "灯，", "add milk "])
 def test_a_long_utterance_takes_bounded_time(text: str) -> None:
     """A thousand characters of the same words over and over are no way to keep the assistant busy."""
     started = time.process_time()
@@ -328,9 +338,8 @@ def test_a_long_utterance_takes_bounded_time(text: str) -> None:
 
 
 @pytest.mark.xfail(reason="open slots that may begin at every word take cubic time", strict=True)
-@pytest.mark.parametrize("text", ["play ", "remind me to "])
-def test_a_long_utterance_of_open_slots_takes_bounded_time(text: str) -> None:
+def test_a_long_utterance_of_open_slots_takes_bounded_time() -> None:
     """The same for words that open a text of their own, for which half as many are enough."""
     started = time.process_time()
-    heard(text * (500 // len(text)))
+    heard("remind me to " * 40)
     assert time.process_time() - started < SECONDS / 4

@@ -81,7 +81,7 @@ def test_what_was_not_done_is_told_with_the_reason(assistant: Assistant) -> None
 def test_exceptions_negation_and_times_qualify_requests(assistant: Assistant) -> None:
     """Everything that changes what a request means stands beside it."""
     told = picture(assistant, "turn off all the lights except the reading light and don't lock the side door")
-    assert "· except the reading light" in told
+    assert "· except name=reading light" in told
     assert "· not" in told
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from dialogue.grammar.tokens import Token
 
 WILDCARD = "*"
+MOST_TOKENS = 45
+"""Tokens of one request; open texts would else reach to the end of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Automaton:
         """Read from ``begin`` on, yielding every position reached with its state, ``begin`` included."""
         active: dict[int, State] = {begin: state or self.start}
         position = begin
-        size = len(tokens)
+        size = min(len(tokens), begin + MOST_TOKENS)
         while active:
             current = active.pop(position, None)
             if current is not None:

@@ -112,13 +112,13 @@ class Grammar:
     def _without_noise(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens without hesitations ("um") and stuttered words ("the the")."""
         kept: list[Token] = []
+        previous = ""
         for token in tokens:
             word = token.key.strip()
-            if word in self._hesitations:
-                continue
-            if kept and kept[-1].key == token.key and not self._may_double(word):
-                continue
-            kept.append(token)
+            stuttered = token.key == previous and not self._may_double(word)
+            previous = token.key
+            if word not in self._hesitations and not stuttered:
+                kept.append(token)
         return kept or list(tokens)
 
     def _may_double(self, word: str) -> bool:
@@ -259,6 +259,8 @@ def _costs(words: Mapping[str, Any]) -> dict[str, float]:
 _SPOKEN = -1
 BARE_TIME = 0.1
 DANGLING_TEXT = 1.5
+SHORT_NUMBER = 1.0
+"""What reading "twenty" costs where "twenty two" was said."""
 
 
 def _kind_and_moment(option: Option) -> tuple[str, Moment]:
@@ -276,7 +278,10 @@ def _row(
 ) -> tuple[Stretch, ...]:
     """The lattice edges that start at one token."""
     found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
-    found += [machine.number_stretch(end, value) for end, value in numbers]
+    longest = max((end for end, _ in numbers), default=at)
+    found += [
+        machine.number_stretch(end, value, SHORT_NUMBER if end < longest else 0.0) for end, value in numbers
+    ]
     found += [machine.ordinal_stretch(end, value) for end, value in ordinals]
     return tuple(stretch for stretch in found if stretch is not None)
 

@@ -122,7 +122,7 @@ class Machine:
             for number, symbol in enumerate(compiled.network.symbols)
             if symbol.list_name in compiled.ranges
         ]
-        self._numbers: dict[float, dict[int, Option]] = {}
+        self._numbers: dict[tuple[float, float], dict[int, Option]] = {}
         self._ordinals = self._symbols_of("ordinal")
         self._any_number = self._symbols_of("number")
         self.things = frozenset(number for name in _PLACES for number in self._symbols_of(name))
@@ -155,15 +155,15 @@ class Machine:
                     options[symbol] = option
         return Stretch(found.end, frozenset(options), options) if options else None
 
-    def number_stretch(self, end: int, number: float) -> Stretch | None:
+    def number_stretch(self, end: int, number: float, cost: float = 0.0) -> Stretch | None:
         """The lattice edge of a spoken number."""
-        options = self._numbers.get(number)
+        options = self._numbers.get((number, cost))
         if options is None:
             found = ((symbol, listed.value(number)) for symbol, listed in self._ranges)
-            options = {symbol: Option(value, 0.0) for symbol, value in found if value is not None}
+            options = {symbol: Option(value, cost) for symbol, value in found if value is not None}
             plain = int(number) if float(number).is_integer() else number
-            options.update({symbol: Option(plain, 0.0) for symbol in self._any_number})
-            self._numbers[number] = options
+            options.update({symbol: Option(plain, cost) for symbol in self._any_number})
+            self._numbers[number, cost] = options
         return Stretch(end, frozenset(options), options) if options else None
 
     def ordinal_stretch(self, end: int, number: float) -> Stretch | None:

@@ -20,8 +20,8 @@ class Core:
     """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
-    turn); ``base`` is the request of an earlier turn that it was made of. ``names`` is false for
-    a fragment that holds no name or place of its own.
+    turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what
+    a fragment brings: ``another`` thing, only a ``value``, or a place that ``narrows`` the request.
     """
 
     start: int
@@ -30,7 +30,7 @@ class Core:
     readings: tuple[ScoredReading, ...]
     kind: str = "full"
     base: Request | None = None
-    names: bool = True
+    leaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,13 @@ class Chart:
             known = self._requests[start] = tuple(self._read(start))
         return known
 
+    def _open(self, state: State) -> bool:
+        """Whether only sentences with open text end here; they end where something else may begin."""
+        return all(self.grammar.template(number).wild for number in state.accepts)
+
     def _read(self, start: int) -> Iterator[Core]:
         for end, state in self.alive[start].items():
-            if end == start:
+            if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
                 continue
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):

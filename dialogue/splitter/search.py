@@ -25,6 +25,7 @@ UNANNOUNCED = 0.15
 OVER_REQUEST = 0.5
 DOUBTFUL = 2.0
 OLD, MOST_OLD = 0.1, 5
+MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
 
 PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
@@ -176,6 +177,8 @@ class Search:
         assert path.last is not None
         correcting = "correct" in path.prefix or "only" in path.prefix
         key = (id(path.last), path.position, correcting)
+        if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
+            return
         if key not in self._splices:
             found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting)
             self._splices[key] = list(found)
@@ -183,7 +186,7 @@ class Search:
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
-            if extra and not core.names:
+            if extra and core.leaning != "another":
                 continue
             if leaving_out and core.readings[0].wild_tokens:
                 continue
@@ -241,7 +244,8 @@ def _followed(path: Path, item: Item) -> Path | None:
             cost += 0.0 if path.clause == "done" else 0.02
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
         case "except_target" | "more_except":
-            return Path(end, cost, path, item, path.last, "excepting", False, path.prefix)
+            prefix = tuple(kind for kind in path.prefix if kind != "correct")
+            return Path(end, cost, path, item, path.last, "excepting", False, prefix)
         case "old":
             return Path(end, cost, path, item, path.last, "start", False, ("correct",))
         case "but":

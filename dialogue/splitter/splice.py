@@ -18,10 +18,13 @@ from dialogue.types import Reading, Request
 
 REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
-UNEVEN, REPLACED = 0.03, 0.02
+UNEVEN, REPLACED = 0.03, 0.4
+OWN_NAME = 0.1
 MOST_SPLICES = 6
 MOST_REMEMBERED = 500
 MOST_THINGS = 5
+MOST_TRIES = 200
+MOST_FRAGMENT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Splicer:
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
+        self._articles = frozenset(grammar.words.get("articles", ()))
         self._sentences: dict[str, Sentence] = {}
 
     def splices(
@@ -57,17 +61,19 @@ class Splicer:
         """The fragments that begin at a token, each with its cost; the cheapest splice per end."""
         base = self._sentence(last.meant)
         tried: dict[int, int] = {}
-        best: dict[int, tuple[float, Core]] = {}
+        best: dict[int, tuple[float, float, Core]] = {}
         for cut in range(base.size - 1 if correcting else base.size, -1, -1):
             for end, reached in self._ends(chart, base, cut, start):
                 if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached):
+                    if correcting and tail == cut:
+                        continue  # nothing would be replaced
                     tried[end] = tried.get(end, 0) + 1
                     found = self._spliced(chart, last, Place(cut, tail), (start, end), correcting)
                     if found is not None and (end not in best or found[0] < best[end][0]):
                         best[end] = found
-        for cost, core in best.values():
+        for _, cost, core in best.values():
             yield core, cost
 
     def _ends(self, chart: Chart, base: Sentence, cut: int, start: int) -> Iterator[tuple[int, State]]:
@@ -75,6 +81,8 @@ class Splicer:
         state = base.states.get(cut)
         if state is not None:
             for end, reached in self.grammar.ends(chart.text, start, state):
+                if end > start + MOST_FRAGMENT:
+                    return
                 if end > start and end in chart.bounds:
                     yield end, reached
 
@@ -95,7 +103,8 @@ class Splicer:
 
     def _spliced(
         self, chart: Chart, last: Core, place: Place, new: tuple[int, int], correcting: bool
-    ) -> tuple[float, Core] | None:
+    ) -> tuple[float, float, Core] | None:
+        """The splice with its rank among those of the same end (the least replaced first) and its cost."""
         base = self._sentence(last.meant)
         if place.cut == 0 and place.tail == base.size:
             return None
@@ -115,9 +124,11 @@ class Splicer:
         replaced = place.tail - place.cut
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
         cost += SPLICE_TAIL if place.tail < base.size else 0.0
-        cost += UNEVEN * abs(replaced - length) + (REPLACED * replaced if correcting else 0.0)
-        names = whole.readings[0].places_inside(place.cut, place.cut + length)
-        return cost, replace(whole, names=names)
+        cost += UNEVEN * abs(replaced - length)
+        rank = cost + (REPLACED * replaced if correcting else 0.0)
+        kind = _leaning(last, whole.readings[0], place.cut, length)
+        readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
+        return rank, cost, replace(whole, readings=readings, leaning=kind)
 
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
@@ -150,7 +161,7 @@ class Splicer:
 
     def shared_tails(self, chart: Chart, start: int) -> Iterator[Item]:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
-        things = chart.things_end()
+        things, effort = chart.things_end(), _Effort()
         for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self.grammar.sorted(state.accepts).requests:
                 continue
@@ -158,12 +169,17 @@ class Splicer:
                 head = chart.alive[start].get(cut)
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
-                    yield from self._go_on(chart, start, head, chain)
+                    yield from self._go_on(chart, start, head, chain, effort)
 
-    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain) -> Iterator[Item]:
+    def _go_on(
+        self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort
+    ) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head):
+                effort.left -= 1
+                if effort.left < 0:
+                    return
                 if end == begin:
                     continue
                 if self.grammar.sorted(reached.accepts).requests:
@@ -171,7 +187,7 @@ class Splicer:
                         yield from self._several(chart, start, chain, (begin, end))
                 elif end in chart.things_end() and len(chain.things) < MOST_THINGS:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
-                    yield from self._go_on(chart, start, head, longer)
+                    yield from self._go_on(chart, start, head, longer, effort)
 
     def _several(
         self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]
@@ -193,6 +209,13 @@ class Splicer:
                 cost = REQUEST + FRAGMENT * (len(found) - 1)
                 cost += sum(core.readings[0].cost for core in found)
                 yield Item("several", start, end, cost, found[-1], tuple(found))
+
+
+@dataclass(slots=True)
+class _Effort:
+    """How many more spans may be tried for one beginning; rows of things would else grow without bound."""
+
+    left: int = MOST_TRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +268,26 @@ def _places(reading: Reading) -> list[tuple[str, str]]:
     """The names and places of a reading."""
     named = [entity for entity in reading.entities if entity.name in ("name", "area", "floor")]
     return sorted((entity.name, str(entity.value)) for entity in named)
+
+
+def _leaning(last: Core, new: ScoredReading, cut: int, length: int) -> str:
+    """How a fragment goes with its request: it brings ``another`` thing, only a ``value``, or ``narrows`` it."""
+    if not new.places_inside(cut, cut + length):
+        return "value"
+    old = last.readings[0].reading if last.readings else last.base.reading if last.base else None
+    if old is not None and {slot for slot, _ in _places(old)} != {slot for slot, _ in _places(new.reading)}:
+        return "another" if _places(old) and len(_places(new.reading)) == 1 else "narrows"
+    return "another"
+
+
+def _own_name_first(
+    readings: tuple[ScoredReading, ...], said: str, articles: frozenset[str]
+) -> tuple[ScoredReading, ...]:
+    """Among readings that cost about the same, first the one in which the fragment is a device's own name."""
+    first, _, rest = said.casefold().partition(" ")
+    name = rest if rest and first in articles else said.casefold()
+    for scored in readings:
+        named = any(e.name == "name" and e.text.casefold() == name for e in scored.reading.entities)
+        if named and scored.cost < readings[0].cost + OWN_NAME:
+            return (scored, *(other for other in readings if other is not scored))
+    return readings
