@@ -41,7 +41,7 @@ class Block:
 @dataclass(frozen=True, slots=True)
 class Template:
     """One sentence template. ``wild``: has an open slot; ``bare``: a name alone can satisfy it;
-    ``plain``: it refers to no list.
+    ``plain``: it refers to no list; ``open_end``: it may end in open text.
     """
 
     block: int
@@ -50,6 +50,7 @@ class Template:
     wild: bool
     bare: bool = False
     plain: bool = False
+    open_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Grammar:
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
+        self.items = frozenset(words.get("items", ()))
+        self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
         self._articles = frozenset(words.get("articles", ()))
         self._unfinished = frozenset(words.get("unfinished", ()))
@@ -153,6 +155,16 @@ class Grammar:
             for symbol, option in stretch.options.items()
             if symbol == _SPOKEN
         ]
+
+    def inside_numbers(self, text: Text) -> set[int]:
+        """Positions that cut a spoken number in two ("twenty | two")."""
+        found = self.numbers.spans([token.key.strip() for token in text.tokens])
+        return {
+            position
+            for start, row in enumerate(found)
+            for end, _ in row
+            for position in range(start + 1, end)
+        }
 
     def ends(self, text: Text, start: int, state: State | None = None) -> Iterable[tuple[int, State]]:
         """Positions reached from ``start`` (or from ``state`` at ``start``) with their states."""

@@ -279,7 +279,9 @@ class Machine:
         extra = block.extra.get("cost", 0.0)
         cost += float(extra) if isinstance(extra, (int, float, str)) else 0.0
         cost += OWN_COST if block.own else 0.0
-        bare = self.compiled.templates[template].bare and (sum(last - first for first, last in places) + text.articles(*span) >= span[1] - span[0])
+        bare = self.compiled.templates[template].bare and (
+            sum(last - first for first, last in places) + text.articles(*span) >= span[1] - span[0]
+        )
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
         return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dialogue.grammar.lists import ListValue
@@ -27,12 +27,14 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
             yield spelling, ListValue("name", listed.name, "todo")
     yield from _nouns(home, words)
     yield from _pronouns(words)
+    yield from _wholes(words)
 
 
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
     """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
     plural = str(words.get("plural", ""))
     kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
+    others = [str(word) for word in words.get("other_words", ())]
     heads: dict[str, set[str]] = {}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
@@ -41,16 +43,30 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
                 heads.setdefault(head, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
-            yield from _forms(noun, {"noun": noun}, domain, plural)
+            yield from _forms(noun, {"noun": noun}, domain, plural, others)
     for noun, domain in kinds.items():
-        yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural)
+        yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural, others)
 
 
-def _forms(said: str, noun: dict[str, Any], domain: str, plural: str) -> Iterator[tuple[str, ListValue]]:
+def _wholes(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """ "Everything", "everything else": all that can be switched, less what was named before."""
+    for said, others in dict(words.get("wholes", {})).items():
+        noun = {"noun": "*", "number": "all", **({"others": True} if others == "others" else {})}
+        yield str(said), ListValue("name", noun, None, NOUN_COST)
+    for said in words.get("there", ()):
+        yield str(said), ListValue("area", "*there*", None, NOUN_COST)
+
+
+def _forms(
+    said: str, noun: dict[str, Any], domain: str, plural: str, other_words: Sequence[str]
+) -> Iterator[tuple[str, ListValue]]:
     many = bool(plural) and said.endswith(plural)
     yield said, ListValue("name", {**noun, "number": "all" if many else "one"}, domain, NOUN_COST)
     if plural and not many:
         yield said + plural, ListValue("name", {**noun, "number": "all"}, domain, NOUN_COST)
+    others = {**noun, "number": "all", "others": True}
+    for before in other_words:
+        yield f"{before} {said if many else said + plural}", ListValue("name", others, domain, NOUN_COST)
 
 
 def _pronouns(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:

@@ -206,9 +206,14 @@ class _Compiler:
         network.finals[end] = len(self.compiled.templates)
         wild = len(network.loops) > loops
         plain = not any(network.lists[first:])
+        open_end = any(
+            end in network.closure((state,)) | network.across_spaces((state,))
+            for state in network.loops
+            if state >= first
+        )
         block = len(self.compiled.blocks) - 1
         self.compiled.templates.append(
-            Template(block, str(text), place, wild, self._bare(expression, local), plain)
+            Template(block, str(text), place, wild, self._bare(expression, local), plain, open_end)
         )
 
     def _bare(self, expression: Expression, local: _Local) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from dialogue.context import ContextState
 from dialogue.grammar.times import length, resolve
+from dialogue.policy.conditions import resolved
 from dialogue.policy.steps import items
 from dialogue.policy.targets import Scene, areas_called, spellings
-from dialogue.types import Moment, Question, Reading, Request, Step, Value
+from dialogue.types import Condition, Moment, Question, Reading, Request, Step, Value
 
 ANSWERS = frozenset({"Affirm", "Deny", "Inform"})
 
@@ -29,15 +31,25 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
                 None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
             )
         case "at":
-            said = reading.get("moment")
-            due = resolve(said, scene.now) if isinstance(said, Moment) else None
-            return None if due is None else {"at": due.isoformat()}
+            return _time(step, reading, scene)
         case "value":
             return _value(step, reading)
         case "confirmed":
             return {"confirmed": True} if reading.intent == "Affirm" else None
         case _:
             return None
+
+
+def _time(step: Step, reading: Reading, scene: Scene) -> dict[str, Value] | None:
+    """A time, or for a reminder something that will happen."""
+    said, condition = reading.get("moment"), reading.get("condition")
+    due = resolve(said, scene.now) if isinstance(said, Moment) else None
+    if due is not None:
+        return {"at": due.isoformat()}
+    if isinstance(condition, Condition) and step.action == "action_set_reminder":
+        known = resolved(condition, scene.home)
+        return {"on": asdict(known)} if known.target is not None else None
+    return None
 
 
 def _value(step: Step, reading: Reading) -> dict[str, Value] | None:
@@ -94,7 +106,7 @@ def free_text(question: Question, text: str, words: Mapping[str, Any]) -> dict[s
     if question.slot == "items":
         return {"items": list(items(text, words))}
     if question.slot == "text":
-        return {"text": text}
+        return {"text": text.removeprefix("to ")}
     return None
 
 

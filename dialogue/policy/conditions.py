@@ -17,9 +17,10 @@ def resolved(condition: Condition, home: Home) -> Condition:
         "rain": lambda device: device.device_class == "moisture",
         "outside": lambda device: device.device_class == "temperature" and device.area is None,
         "inside": lambda device: device.domain == "climate",
+        "motion": lambda device: device.device_class in ("motion", "occupancy"),
     }
     said: Value = condition.target
-    if said == "timer":
+    if said == "timer" or (isinstance(said, str) and said in home.devices):
         return condition
     if isinstance(said, str) and said in special:
         found = [device for device in home.devices.values() if special[said](device)]
@@ -56,4 +57,6 @@ def holds(condition: Condition, home: Home) -> bool:
         return False
     state = home.state(condition.target)
     have = state.get(condition.attribute, state.get("state"))
+    if home.devices[condition.target].domain == "media_player" and have in ("playing", "paused"):
+        have = "on" if condition.value in ("on", "off") else have
     return compare(have, condition)

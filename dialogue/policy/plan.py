@@ -12,11 +12,12 @@ from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, 
 from dialogue.interfaces import Home
 from dialogue.grammar.times import resolve
 from dialogue.policy import answers, past
-from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items
+from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.conditions import holds
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
+    Condition,
     Entity,
     Moment,
     NotDone,
@@ -85,6 +86,9 @@ class RulePolicy:
     ) -> tuple[Plan, tuple[AnyEvent, ...]]:
         """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed."""
         scene = Scene(self.home, tracker.state, now, self.words, area)
+        for request in utterance.requests:
+            if not _of_others(request) and request.entities:
+                scene.spoken_of.update(devices_of(request, scene))
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
         for dropped in utterance.dropped:
@@ -96,6 +100,11 @@ class RulePolicy:
         if any(scene.groups):
             planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
         return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+
+
+def _of_others(request: Request) -> bool:
+    name = request.reading.get("name")
+    return isinstance(name, dict) and bool(name.get("others"))
 
 
 def _in_order(requests: Sequence[Request]) -> list[tuple[int, Request]]:
@@ -138,6 +147,11 @@ def _fill(planning: _Planning, question: Question, slots: Mapping[str, Value]) -
     filled = replace(step, slots={**step.slots, **slots}, status="pending", question=None)
     planning.answered.add((question.step, question.slot))
     planning.events.append(QuestionClosed(question.step, question.slot))
+    ask = still_missing(filled.action, filled.slots)
+    if ask is not None:
+        planning.events.append(StepChanged(step.id, "asking", slots=filled.slots))
+        planning.events.append(QuestionAsked(_question(planning, filled, ask)))
+        return
     planning.events.append(StepChanged(step.id, "pending", slots=filled.slots))
     planning.steps.append(filled)
     targets = past.targets_of(filled)
@@ -177,9 +191,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         return
     if request.negated or request.intent in ("LeaveAlone", "KeepState"):
         planning.scene.groups.append(devices_of(request, planning.scene))
-        found = timing(request, planning.scene)
-        if found.goes_back and (end := back_at(found, planning.scene.now)) is not None:
-            planning.ends[number] = end
+        _spare(planning, number, request)
         return
     if request.held:
         planning.not_done.append(
@@ -197,7 +209,48 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         _plan_steps(planning, number, request)
 
 
+def _spare(planning: _Planning, number: int, request: Request) -> None:
+    """What is not to be done: nothing happens now, but "until nine" plans the change for then."""
+    if request.negated and request.exceptions:
+        for exception in request.exceptions:  # "don't turn off any lights except the porch light"
+            positive = replace(exception, reading=_as(exception.reading, request.reading), when=request.when)
+            _plan_steps(planning, number, positive)
+        return
+    found = timing(request, planning.scene)
+    end = back_at(found, planning.scene.now) if found.goes_back else None
+    if end is None:
+        return
+    planning.ends[number] = end
+    followed = any(number in other.after for other in planning.requests)
+    opposite = _OPPOSITE.get(str(request.reading.get("state")))
+    if request.intent == "KeepState" and opposite and not followed:
+        entities = tuple(entity for entity in request.entities if entity.name != "state")
+        reading = Reading("SetState", (*entities, Entity("state", opposite)))
+        timed = Timing(schedule=Schedule(at=end))
+        for position, draft in enumerate(drafts_for(replace(request, reading=reading), planning.scene)):
+            _add_step(planning, (number, position), request, draft, timed)
+
+
+_OPPOSITE = {"on": "off", "off": "on", "open": "closed", "closed": "open"}
+
+
+def _as(exception: Reading, request: Reading) -> Reading:
+    """The things of an exception with what the request asks of them."""
+    said = tuple(entity for entity in exception.entities if entity.name in _PLACES)
+    kept = tuple(
+        entity
+        for entity in request.entities
+        if entity.name not in _PLACES and (entity.name != "domain" or not _named(said))
+    )
+    return replace(request, entities=(*kept, *said), bare=False)
+
+
+def _named(entities: Sequence[Entity]) -> bool:
+    return any(entity.name == "name" for entity in entities)
+
+
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
+    request = _with_so(planning, number, request)
     found = timing(_without_own_time(request), planning.scene)
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
@@ -212,12 +265,46 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
-    if drafts is None:
+    if drafts is None or (all(draft.problem for draft in drafts) and _taken_as_text(planning, request)):
         return
     for position, draft in enumerate(drafts):
         if draft.targets:
             planning.scene.groups.append(draft.targets)
         _add_step(planning, (number, position), request, draft, found)
+
+
+def _with_so(planning: _Planning, number: int, request: Request) -> Request:
+    """ "If so": the condition is what the request before asked."""
+    whens = []
+    for when in request.when:
+        if when.condition is not None and when.condition.target == "so":
+            asked = planning.requests[number - 1] if number else None
+            condition = _asked_condition(planning, asked) if asked else None
+            when = replace(when, condition=condition or replace(when.condition, target=None))
+        whens.append(when)
+    return replace(request, when=tuple(whens))
+
+
+def _asked_condition(planning: _Planning, asked: Request) -> Condition | None:
+    """What a question asked, as a condition."""
+    if asked.intent == "HassGetWeather":
+        return Condition("rain", value="on", text=asked.text)
+    state = asked.reading.get("state")
+    devices = devices_of(asked, planning.scene)
+    if state is None or not devices:
+        return None
+    planning.scene.groups.append(devices)
+    return Condition(devices[0], value=state, text=asked.text)
+
+
+def _taken_as_text(planning: _Planning, request: Request) -> bool:
+    """Whether words that come to nothing as a request answer an open question for words ("mow the lawn")."""
+    for question in planning.open_questions():
+        slots = answers.free_text(question, request.text, planning.scene.words)
+        if slots is not None:
+            _fill(planning, question, slots)
+            return True
+    return False
 
 
 def _without_own_time(request: Request) -> Request:
@@ -235,6 +322,11 @@ def _add_step(
     if draft.problem:
         planning.report(request, draft.problem, **dict(draft.details))
         return
+    if (
+        any(step.action == draft.action and step.slots == draft.slots for step in planning.steps)
+        and not found.goes_back
+    ):
+        return  # said twice in one breath
     number, position = place
     step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
     schedule = _schedule(planning, number, request, found)

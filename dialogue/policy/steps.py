@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from dialogue.grammar.times import length, resolve
@@ -160,13 +161,20 @@ def _without_names(reading: Reading, domains: Sequence[str]) -> Reading:
 
 
 def _usual(scene: Scene, found: Found) -> Found:
-    """Of several players, the default one; other devices stay as they are."""
+    """Of several players, the one that plays, else the default one; other devices stay as they are."""
     several = found.ids or found.choices
     if len(several) > 1:
-        default = tuple(one for one in several if scene.home.devices[one].default)
-        if default:
-            return Found(default)
-    return found
+        busy = tuple(one for one in several if scene.home.state(one).get("state") == "playing")
+        if len(busy) == 1:
+            return Found(busy)
+    return _default(scene, found)
+
+
+def _default(scene: Scene, found: Found) -> Found:
+    """Of several players, the default one."""
+    several = found.ids or found.choices
+    default = tuple(one for one in several if scene.home.devices[one].default)
+    return Found(default) if len(several) > 1 and default else found
 
 
 def _adjust(attribute: str, step: float, *domains: str) -> Builder:
@@ -235,7 +243,7 @@ def _player(scene: Scene, reading: Reading, *, playing: bool = False) -> Found:
         if len(busy) == 1:
             return Found(busy)
         found = _heard(scene, found, reading)
-    usual = _usual(scene, found)
+    usual = _usual(scene, found) if playing else _default(scene, found)
     if len(usual.ids) > 1:
         return Found(choices=usual.ids)
     return usual
@@ -359,22 +367,40 @@ def _change_timer(request: Request, scene: Scene) -> list[Draft]:
 
 
 def moment_of(request: Request) -> Moment | None:
-    """The time a request speaks of, in a slot or as a qualifier."""
+    """The time a request speaks of, in a slot or as a qualifier; a day said apart from the hour is joined to it."""
     said = request.reading.get("moment")
-    if isinstance(said, Moment):
+    around = next((when.moment for when in request.when if when.kind in ("at", "every") and when.moment), None)
+    if not isinstance(said, Moment):
+        return around
+    if around is None:
         return said
-    return next((when.moment for when in request.when if when.kind in ("at", "every") and when.moment), None)
+    if around.hour is not None or around.seconds is not None:
+        return around
+    day = {name: getattr(around, name) for name in ("day", "weekday", "month", "day_of_month", "part")}
+    return replace(said, **{name: value for name, value in day.items() if value is not None})
 
 
 def _alarm(request: Request, scene: Scene) -> list[Draft]:
     moment = moment_of(request)
     due = resolve(moment, scene.now) if moment else None
+    if moment is not None and request.replaces:
+        due = _nearest(moment, scene) or due
     if moment is None or due is None:
         return [Draft("action_set_alarm", {}, ask=Ask("at", "what_time"))]
     slots: dict[str, Value] = {"at": due.isoformat()}
     if moment.repeat:
         slots["repeat"] = moment.repeat
     return [Draft("action_set_alarm", slots)]
+
+
+def _nearest(moment: Moment, scene: Scene) -> datetime | None:
+    """A corrected time is of the half of the day of the one it corrects."""
+    before = [work.due for work in scene.home.clockworks("alarm") if work.due is not None]
+    if not before or moment.hour is None or moment.meridiem is not None or moment.part is not None:
+        return None
+    choices = [resolve(replace(moment, meridiem=half), scene.now) for half in ("am", "pm")]
+    known = [choice for choice in choices if choice is not None]
+    return min(known, key=lambda choice: abs(choice - before[-1]), default=None)
 
 
 def _clock_command(kind: str, action: str, slot: str) -> Builder:
@@ -404,18 +430,30 @@ def _change_alarm(request: Request, scene: Scene) -> list[Draft]:
 
 
 def _reminder(request: Request, scene: Scene) -> list[Draft]:
-    slots: dict[str, Value] = {"text": str(request.reading.get("text") or "")}
+    text = request.reading.get("text")
+    slots: dict[str, Value] = {"text": text} if isinstance(text, str) else {}
     moment = moment_of(request)
     due = resolve(moment, scene.now) if moment else None
     if due is not None:
-        return [Draft("action_set_reminder", {**slots, "at": due.isoformat()})]
+        slots = {**slots, "at": due.isoformat()}
+        return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
     event = next((when for when in request.when if when.kind == "on"), None)
     if event is not None and event.condition is not None:
         condition = resolved(event.condition, scene.home)
         if condition.target is None:
             return [Draft(problem="cannot_know", details={"words": event.text})]
-        return [Draft("action_set_reminder", {**slots, "on": asdict(condition)})]
-    return [Draft("action_set_reminder", slots, ask=Ask("at", "what_time"))]
+        slots = {**slots, "on": asdict(condition)}
+    return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
+
+
+def still_missing(action: str, slots: Mapping[str, Value]) -> Ask | None:
+    """The next question a step needs answered, once some of its slots are filled."""
+    if action == "action_set_reminder":
+        if not slots.get("text"):
+            return Ask("text", "what_reminder")
+        if not slots.get("at") and not slots.get("on"):
+            return Ask("at", "what_time")
+    return None
 
 
 # --- lists ------------------------------------------------------------------------------
@@ -440,6 +478,8 @@ def items(text: str, words: Mapping[str, Any]) -> list[str]:
         kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"\0{number}\0", kept, flags=re.IGNORECASE)
     cut = re.split(rf"\s*,\s*|\s+(?:{'|'.join(map(re.escape, joiners))})\s+", kept) if joiners else [kept]
     pairs = [str(pair) for pair in words.get("pairs", [])]
+    if any(piece.strip() in words.get("verbs", ()) for piece in cut):
+        cut = [kept]  # "wash and iron the shirts" is one thing to do
     cut = [piece for one in cut for piece in _known_items(one, words)] if len(cut) > 1 else cut
     restored = [re.sub(r"\0(\d+)\0", lambda found: pairs[int(found[1])], piece) for piece in cut]
     return [_without_article(piece.strip(), words) for piece in restored if piece.strip()]

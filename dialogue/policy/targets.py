@@ -10,12 +10,17 @@ from dialogue.context import ContextState
 from dialogue.interfaces import Device, Home
 from dialogue.types import Reading, Value
 
+SWITCHED = frozenset({"light", "switch", "fan", "media_player"})
+"""What "everything" means where something is switched."""
+
 Fits = Callable[[Device], bool]
 
 
 @dataclass(slots=True)
 class Scene:
-    """What is known while a plan is made. ``groups`` grows with every request of the utterance."""
+    """What is known while a plan is made. ``groups`` grows with every request of the utterance;
+    ``spoken_of`` holds the devices that any request of it names.
+    """
 
     home: Home
     state: ContextState
@@ -23,6 +28,7 @@ class Scene:
     words: Mapping[str, Value] = field(default_factory=dict)
     area: str | None = None
     groups: list[tuple[str, ...]] = field(default_factory=list)
+    spoken_of: set[str] = field(default_factory=set)
 
     def recent(self) -> Iterable[tuple[tuple[str, ...], ...]]:
         """Groups of devices spoken of, per turn, the newest turn first."""
@@ -84,11 +90,26 @@ def _place_words(reading: Reading) -> list[str]:
 def _in_place(scene: Scene, reading: Reading, pool: list[Device]) -> list[Device] | None:
     """The devices of the area and floor that were named, all of them where none was."""
     for word in _place_words(reading):
-        areas = areas_called(scene.home, word)
+        areas = _last_area(scene) if word == THERE else areas_called(scene.home, word)
         if not areas:
             return None
         pool = [device for device in pool if device.area in areas]
     return pool
+
+
+THERE = "*there*"
+
+
+def _last_area(scene: Scene) -> set[str]:
+    """ "In there": the area of what was spoken of last."""
+    for turn in scene.recent():
+        for group in reversed(turn):
+            areas = {
+                area for one in group if one in scene.home.devices if (area := scene.home.devices[one].area)
+            }
+            if areas:
+                return areas
+    return set()
 
 
 def areas_called(home: Home, word: str) -> set[str]:
@@ -118,7 +139,10 @@ def _named(name: str, pool: list[Device]) -> Found:
 
 def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
     word, domain = str(noun["noun"]), noun.get("domain")
-    found = [device for device in pool if (device.domain == domain if domain else _head_is(device, word))]
+    found = [device for device in pool if _is_a(device, word, domain)]
+    if noun.get("others"):
+        before = {one for group in scene.groups for one in group} | scene.spoken_of
+        found = [device for device in found if device.id not in before]
     ids = tuple(device.id for device in found)
     if not ids:
         return Found(problem="no_such_device")
@@ -126,6 +150,12 @@ def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
         return Found(ids)
     named = _just_named(scene, ids)
     return Found(named) if len(named) == 1 else Found(choices=ids)
+
+
+def _is_a(device: Device, word: str, domain: Value) -> bool:
+    if word == "*":
+        return device.domain in SWITCHED
+    return device.domain == domain if domain else _head_is(device, word)
 
 
 def _head_is(device: Device, word: str) -> bool:

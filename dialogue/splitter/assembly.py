@@ -167,6 +167,8 @@ class _Assembly:
         """A time or condition: of the request it follows, else of those that follow it."""
         if "correct" in self.prefix:
             self._requalify(when)
+        elif when.condition is not None and when.condition.target == "so":
+            self.fronted.append(when)
         elif self.last is not None and not self.joined and not self.prefix:
             for draft in self._members():
                 if draft is self.last or not draft.when:

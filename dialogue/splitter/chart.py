@@ -49,6 +49,7 @@ class Item:
     spoken: Spoken | None = None
     readings: tuple[ScoredReading, ...] = ()
     ends: str = "done"
+    words: str = ""
 
 
 @dataclass(slots=True)
@@ -81,7 +82,13 @@ class Chart:
 
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
-        return any(stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at])
+        return self.all_listed(start, end) or any(stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at])
+
+    def all_listed(self, start: int, end: int) -> bool:
+        """Whether the stretch is a row of known items ("some sugar"), but for articles and joiners."""
+        words = [token.key.strip() for token in self.text.tokens[start:end]]
+        kept = [word for word in words if word not in self.grammar.small_words]
+        return bool(kept) and all(word in self.grammar.items for word in kept)
 
     def things_end(self) -> frozenset[int]:
         """Where a name or place ends."""
@@ -171,5 +178,6 @@ class Charts:
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
         chart.cuts = frozenset(item.start for item in items if item.kind in ("correct", "scratch"))
-        chart.bounds = frozenset(item.start for item in items) | chart.sure | {chart.size}
+        bounds = {item.start for item in items} | chart.sure | {chart.size}
+        chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
         return chart

@@ -87,7 +87,7 @@ class Search:
         self.splicer = splicer
         self.remembered = remembered
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
-        self._splices: dict[tuple[int, int, bool], list[tuple[Core, float]]] = {}
+        self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
 
     def best(self) -> Path:
@@ -155,7 +155,7 @@ class Search:
         said, start = f" {path.last.meant.casefold()} ", path.position
         for end in range(start + 1, min(start + MOST_OLD, self.chart.size) + 1):
             if f" {self.chart.words(start, end).casefold()} " in said:
-                yield Item("old", start, end, OLD)
+                yield Item("old", start, end, OLD, words=self.chart.words(start, end).casefold())
 
     def _whole_requests(self, path: Path) -> Iterator[Item]:
         if path.clause == "quoted":
@@ -170,17 +170,23 @@ class Search:
         if path.last is None:
             return False
         first_word = path.clause == "start" and _nothing_said(path) and not self.chart.answering
-        return path.joined or path.clause in ("done", "excepting") or first_word or not REPLACING.isdisjoint(path.prefix)
+        return (
+            path.joined
+            or path.clause in ("done", "excepting")
+            or first_word
+            or not REPLACING.isdisjoint(path.prefix)
+        )
 
     def _fragments(self, path: Path) -> Iterator[Item]:
         """Stretches that make a request when put in the place of a part of the last one."""
         assert path.last is not None
         correcting = "correct" in path.prefix or "only" in path.prefix
-        key = (id(path.last), path.position, correcting)
+        old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
+        key = (id(path.last), path.position, correcting, old)
         if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
             return
         if key not in self._splices:
-            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting)
+            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting, old=old)
             self._splices[key] = list(found)
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
@@ -247,7 +253,7 @@ def _followed(path: Path, item: Item) -> Path | None:
             prefix = tuple(kind for kind in path.prefix if kind != "correct")
             return Path(end, cost, path, item, path.last, "excepting", False, prefix)
         case "old":
-            return Path(end, cost, path, item, path.last, "start", False, ("correct",))
+            return Path(end, cost, path, item, path.last, "start", False, ("correct", f"old:{item.words}"))
         case "but":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", False)

@@ -18,7 +18,7 @@ from dialogue.types import Reading, Request
 
 REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
-UNEVEN, REPLACED = 0.03, 0.4
+UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 MOST_SPLICES = 6
 MOST_REMEMBERED = 500
@@ -56,9 +56,12 @@ class Splicer:
         self._sentences: dict[str, Sentence] = {}
 
     def splices(
-        self, chart: Chart, last: Core, start: int, *, correcting: bool
+        self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = ""
     ) -> Iterator[tuple[Core, float]]:
-        """The fragments that begin at a token, each with its cost; the cheapest splice per end."""
+        """The fragments that begin at a token, each with its cost; the cheapest splice per end.
+
+        ``old`` are the words that the fragment was said to replace, where they were named.
+        """
         base = self._sentence(last.meant)
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
@@ -69,6 +72,8 @@ class Splicer:
                 for tail in self._tails(base, cut, reached):
                     if correcting and tail == cut:
                         continue  # nothing would be replaced
+                    if old and base.text.words(cut, tail).casefold() != old:
+                        continue
                     tried[end] = tried.get(end, 0) + 1
                     found = self._spliced(chart, last, Place(cut, tail), (start, end), correcting)
                     if found is not None and (end not in best or found[0] < best[end][0]):
@@ -114,12 +119,13 @@ class Splicer:
         if whole is None:
             return None
         length = new[1] - new[0]
-        if not correcting and not _anchored(self._sentence(words).text, place.cut, length):
+        listed = chart.all_listed(*new)
+        if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
         if not correcting and self._moved(last, whole, place.cut, length):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
-        if not correcting and open_words and open_words >= length - 1:
+        if not (correcting or listed) and open_words and open_words >= length - 1:
             return None
         replaced = place.tail - place.cut
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
@@ -135,7 +141,7 @@ class Splicer:
         new = whole.readings[0]
         if new.places_inside(cut, cut + length):
             return False
-        old = last.readings[0].reading if last.readings else last.base.reading if last.base else None
+        old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
 
     def _read(
@@ -171,9 +177,7 @@ class Splicer:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
 
-    def _go_on(
-        self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort
-    ) -> Iterator[Item]:
+    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head):
@@ -189,9 +193,7 @@ class Splicer:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
-    def _several(
-        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]
-    ) -> Iterator[Item]:
+    def _several(self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]) -> Iterator[Item]:
         begin, end = rest
         words, cut = chart.words, chain.things[0][0]
         for tail in range(begin + 1, end):
@@ -238,6 +240,13 @@ def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
     yield position, chain.joined
 
 
+def _reading_of(last: Core) -> Reading | None:
+    """How the request was read that a fragment leans on."""
+    if last.readings:
+        return last.readings[0].reading
+    return last.base.reading if last.base is not None else None
+
+
 def _alike(one: Core, two: Core) -> bool:
     """Whether two requests ask for the same, with no open text in either."""
     first, second = one.readings[0], two.readings[0]
@@ -246,9 +255,9 @@ def _alike(one: Core, two: Core) -> bool:
 
 def _difference(last: Core, scored: ScoredReading) -> float:
     """How far the spliced reading is from the one it was made of."""
-    if not last.readings:
+    old = _reading_of(last)
+    if old is None:
         return 0.0
-    old = last.readings[0].reading
     cost = OTHER_INTENT if old.intent != scored.reading.intent else 0.0
     if {entity.name for entity in old.entities} != {entity.name for entity in scored.reading.entities}:
         cost += OTHER_SLOTS
@@ -274,7 +283,7 @@ def _leaning(last: Core, new: ScoredReading, cut: int, length: int) -> str:
     """How a fragment goes with its request: it brings ``another`` thing, only a ``value``, or ``narrows`` it."""
     if not new.places_inside(cut, cut + length):
         return "value"
-    old = last.readings[0].reading if last.readings else last.base.reading if last.base else None
+    old = _reading_of(last)
     if old is not None and {slot for slot, _ in _places(old)} != {slot for slot, _ in _places(new.reading)}:
         return "another" if _places(old) and len(_places(new.reading)) == 1 else "narrows"
     return "another"
