@@ -117,7 +117,7 @@ class Grammar:
         previous = ""
         for token in tokens:
             word = token.key.strip()
-            stuttered = token.key == previous and not self._may_double(word)
+            stuttered = token.key == previous and not token.pause and not self._may_double(word)
             previous = token.key
             if word not in self._hesitations and not stuttered:
                 kept.append(token)

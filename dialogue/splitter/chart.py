@@ -111,7 +111,7 @@ class Chart:
 
     def _open(self, state: State) -> bool:
         """Whether only sentences with open text end here; they end where something else may begin."""
-        return all(self.grammar.template(number).wild for number in state.accepts)
+        return all(self.grammar.template(number).open_end for number in state.accepts)
 
     def _read(self, start: int) -> Iterator[Core]:
         for end, state in self.alive[start].items():

@@ -20,6 +20,7 @@ REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
 OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
 UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
+OPENS_WITH_VERB = 1.0
 MOST_SPLICES = 6
 MOST_REMEMBERED = 500
 MOST_THINGS = 5
@@ -53,6 +54,7 @@ class Splicer:
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._articles = frozenset(grammar.words.get("articles", ()))
+        self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._sentences: dict[str, Sentence] = {}
 
     def splices(
@@ -131,6 +133,8 @@ class Splicer:
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
         cost += SPLICE_TAIL if place.tail < base.size else 0.0
         cost += UNEVEN * abs(replaced - length)
+        if open_words and chart.words(new[0], new[0] + 1).casefold() in self._verbs:
+            cost += OPENS_WITH_VERB
         rank = cost + (REPLACED * replaced if correcting else 0.0)
         kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
