@@ -206,8 +206,7 @@ def _hypotheses(result: str) -> tuple[Hypothesis, ...]:
 
 def _hypothesis(alternative: dict[str, Any]) -> Hypothesis:
     words = tuple(
-        Word(str(word["word"]), float(word["start"]), float(word["end"]))
-        for word in alternative.get("result", ())
+        Word(str(word["word"]), float(word["start"]), float(word["end"])) for word in alternative.get("result", ())
     )
     return Hypothesis(_tidy(alternative["text"]), float(alternative["confidence"]), words)
 
@@ -248,8 +247,9 @@ def _loaded(folder: Path) -> Any:
 def _widened(folder: Path, view: Path) -> Path:
     """The model seen with a lattice wide enough for n-best, and hearing the same sound the same way each time.
 
-    Where links are not allowed it is the model itself. The small models ship with a lattice beam of 2, which often leaves a single hypothesis. A wider one costs
-    no measurable time and the right words are more often among the hypotheses.
+    The small models ship with a lattice beam of 2, which often leaves a single hypothesis; a wider one costs no
+    measurable time and the right words are more often among the hypotheses. Where links are not allowed, the
+    model is used as it is.
     """
     try:
         for part in folder.iterdir():

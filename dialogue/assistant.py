@@ -219,9 +219,7 @@ class Assistant:
 
     def _turn(self, tracker: Tracker, utterance: Utterance, plan: Plan, happened: _Happened) -> Turn:
         state, now = tracker.state, self.clock.now()
-        scheduled = tuple(
-            step for one in happened.scheduled if (step := state.steps[one]).status == "scheduled"
-        )
+        scheduled = tuple(step for one in happened.scheduled if (step := state.steps[one]).status == "scheduled")
         asked = state.questions[0] if state.questions else None
         spoken = self.voice.summary(
             self.home,

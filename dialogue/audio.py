@@ -84,9 +84,7 @@ class _Source:
         return SoundError(f"{self.name}: {what}; {mend.format(name=shlex.quote(self.name))}")
 
 
-def read(
-    path: str | Path, sample_rate: int = 16000, *, longest_seconds: float = LONGEST_SECONDS
-) -> AudioChunk:
+def read(path: str | Path, sample_rate: int = 16000, *, longest_seconds: float = LONGEST_SECONDS) -> AudioChunk:
     """The sound of a WAV file as 16-bit mono at ``sample_rate`` hertz.
 
     Only regular files are opened, so a pipe or a device can never block the caller. Raises SoundError for all

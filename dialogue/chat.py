@@ -29,9 +29,7 @@ def usual_journal() -> Path:
     try:
         folder = named if named.is_absolute() else Path.home() / ".local" / "state"
     except RuntimeError as error:
-        raise ConfigurationError(
-            "no home folder to keep the journal in; name a file: --store FILE"
-        ) from error
+        raise ConfigurationError("no home folder to keep the journal in; name a file: --store FILE") from error
     return folder / "onebreath" / "journal.db"
 
 

@@ -546,9 +546,7 @@ def _forget(options: argparse.Namespace) -> int:
     known = store.conversations()
     if options.conversation not in known:
         there = ", ".join(known) or "none"
-        raise ConfigurationError(
-            f"{path}: there is no conversation {options.conversation!r}; there are: {there}"
-        )
+        raise ConfigurationError(f"{path}: there is no conversation {options.conversation!r}; there are: {there}")
     store.forget(options.conversation)
     store.close()
     print(f"forgotten: {options.conversation}")

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from dialogue.responses import Responses
 
-_MESSAGE_KEYS = frozenset(
-    {"text", "buttons", "elements", "custom", "template", "response", "image", "attachment"}
-)
+_MESSAGE_KEYS = frozenset({"text", "buttons", "elements", "custom", "template", "response", "image", "attachment"})
 
 
 class InProcessExecutor:
@@ -258,8 +256,7 @@ def _rasa_events(step: Step, message: Mapping[str, Any], now: datetime) -> list[
         "input_channel": None,
     }
     slots = [
-        {"event": "slot", "timestamp": time, "name": name, "value": value}
-        for name, value in step.slots.items()
+        {"event": "slot", "timestamp": time, "name": name, "value": value} for name, value in step.slots.items()
     ]
     return [{"event": "action", "timestamp": time, "name": "action_listen"}, said, *slots]
 

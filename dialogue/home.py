@@ -70,9 +70,7 @@ class SimulatedHome:
             HomeError: the home has no such device.
         """
         if device_id not in self.devices:
-            raise HomeError(
-                f"There is no device {device_id!r} in this home. Look for its id in the home file."
-            )
+            raise HomeError(f"There is no device {device_id!r} in this home. Look for its id in the home file.")
         return _shown(self.devices[device_id].domain, self._states[device_id])
 
     def clockworks(self, kind: str) -> tuple[Clockwork, ...]:

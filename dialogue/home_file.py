@@ -125,9 +125,7 @@ class _Source:
         self.lines: dict[_Place, int] = {}
 
     def error(self, place: _Place, problem: str) -> HomeError:
-        line = next(
-            (self.lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in self.lines), 1
-        )
+        line = next((self.lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in self.lines), 1)
         named = f"{'.'.join(place)}: " if place else ""
         return HomeError(f"{self.path}:{line}: {named}{problem}")
 
@@ -147,9 +145,7 @@ class _Source:
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
-            raise HomeError(
-                f"{self.path}: There is no such file. Name a home file with --home FILE."
-            ) from None
+            raise HomeError(f"{self.path}: There is no such file. Name a home file with --home FILE.") from None
         except OSError as error:
             raise HomeError(
                 f"{self.path}: It cannot be read: {error.strerror}. Name a home file with --home FILE."
@@ -168,9 +164,7 @@ class _Source:
             return yaml.compose(text, Loader=loader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise HomeError(
-                f"{self.path}:{line}: This is not YAML: {error.problem}. Mend this line."
-            ) from None
+            raise HomeError(f"{self.path}:{line}: This is not YAML: {error.problem}. Mend this line.") from None
         except (yaml.YAMLError, RecursionError) as error:
             raise HomeError(f"{self.path}: This is not YAML: {error}. Mend the file.") from None
 
@@ -266,9 +260,7 @@ def _check_places(entries: _HomeFile, source: _Source) -> None:
             raise source.error(place, f"{alarm.repeat!r} is not known. Allowed: {', '.join(REPEATS)}.")
 
 
-def _check_known(
-    name: str | None, known: Mapping[str, Any], place: _Place, kind: str, source: _Source
-) -> None:
+def _check_known(name: str | None, known: Mapping[str, Any], place: _Place, kind: str, source: _Source) -> None:
     if name is None or name in known:
         return
     allowed = ", ".join(known) or f"none, as the file has no {kind}s"
@@ -300,9 +292,7 @@ def _built(entries: _HomeFile) -> Layout:
 
 def _lists(entries: _HomeFile, devices: Mapping[str, Device]) -> dict[str, ItemList]:
     """The lists of the file; a device of the domain ``todo`` is one, too."""
-    lists = {
-        key: ItemList(key, entry.name, entry.aliases, entry.items) for key, entry in entries.lists.items()
-    }
+    lists = {key: ItemList(key, entry.name, entry.aliases, entry.items) for key, entry in entries.lists.items()}
     todos = [device for device in devices.values() if device.domain == "todo"]
     return {**lists, **{todo.id: ItemList(todo.id, todo.name, todo.aliases) for todo in todos}}
 
@@ -343,6 +333,4 @@ def _clockworks(entries: _HomeFile) -> Iterator[Clockwork]:
         yield Clockwork("alarm", name, due, name=alarm.name, repeat=alarm.repeat)
     for number, reminder in enumerate(entries.reminders, 1):
         at = None if reminder.at is None else wall_time(reminder.at)
-        yield Clockwork(
-            "reminder", reminder.id or f"reminder.{number}", at, name=reminder.text, on=reminder.on
-        )
+        yield Clockwork("reminder", reminder.id or f"reminder.{number}", at, name=reminder.text, on=reminder.on)

@@ -106,9 +106,7 @@ class Splitter(Protocol):
 class Policy(Protocol):
     """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps."""
 
-    def plan(
-        self, utterance: Utterance, tracker: Tracker, now: datetime
-    ) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
+    def plan(self, utterance: Utterance, tracker: Tracker, now: datetime) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
 
 
 class Executor(Protocol):

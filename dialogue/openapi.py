@@ -183,9 +183,7 @@ def document() -> dict[str, Any]:
             "/v1/conversations/{id}/audio": {
                 "post": _post("hear", "Speak: a WAV file", sound, AudioAnswer, _CONVERSATION, _MESSAGE_ID)
             },
-            "/v1/parse": {
-                "post": _post("parse", "Understand, and do nothing", _json(ParseBody), ParseAnswer)
-            },
+            "/v1/parse": {"post": _post("parse", "Understand, and do nothing", _json(ParseBody), ParseAnswer)},
             "/health": {
                 "get": {
                     "operationId": "health",

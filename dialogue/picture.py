@@ -189,8 +189,7 @@ def _cut_lines(pieces: Iterable[_Piece], brush: Brush) -> Iterator[str]:
     for line in _lines(pieces, brush.width - 2):
         yield "  " + " ".join(brush.paint(one.text, _SEGMENT_COLORS[one.segment.kind]) for one in line)
         yield (
-            "  "
-            + " ".join(brush.paint(_mark(one), _SEGMENT_COLORS[one.segment.kind]) for one in line).rstrip()
+            "  " + " ".join(brush.paint(_mark(one), _SEGMENT_COLORS[one.segment.kind]) for one in line).rstrip()
         )
 
 
@@ -333,11 +332,7 @@ def _effect_words(effect: Effect) -> str:
 def _change_words(name: str, before: Value, value: Value) -> str:
     if before == value:
         return f"{name} {_value_words(value)} already"
-    return (
-        f"{name} {_value_words(before)} → {_value_words(value)}"
-        if before
-        else f"{name} {_value_words(value)}"
-    )
+    return f"{name} {_value_words(before)} → {_value_words(value)}" if before else f"{name} {_value_words(value)}"
 
 
 # --- lines ------------------------------------------------------------------------------

@@ -100,9 +100,7 @@ class Responses:
         """A sentence or phrase of a section, filled in and without blanks at its ends."""
         template = self._templates[section].get(name)
         if template is None:
-            raise GrammarError(
-                f"{self.path}: {section}: {name} is missing. Add `{name}: ...` to this section."
-            )
+            raise GrammarError(f"{self.path}: {section}: {name} is missing. Add `{name}: ...` to this section.")
         pieces: list[str] = []
         alone = template.one is not None and self._is_one(slots)
         for literal, slot, way in (alone and template.one) or template.other:
@@ -288,9 +286,7 @@ def load_responses(path: str | Path) -> Responses:
         elif key.value in templates:
             templates[key.value] = dict(_templates(path, node, ""))
         else:
-            raise _mistake(
-                path, key, f"{key.value!r} is not known. Allowed: language, {', '.join(SECTIONS)}."
-            )
+            raise _mistake(path, key, f"{key.value!r} is not known. Allowed: language, {', '.join(SECTIONS)}.")
     _check_complete(path, templates)
     return Responses(path, language, templates)
 
@@ -303,9 +299,7 @@ def _composed(path: Path) -> Any:
             path.read_bytes().decode("utf-8-sig"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader)
         )
     except OSError as error:
-        raise GrammarError(
-            f"{path}: The sentences cannot be read: {error.strerror}. Restore this file."
-        ) from None
+        raise GrammarError(f"{path}: The sentences cannot be read: {error.strerror}. Restore this file.") from None
     except UnicodeDecodeError:
         raise GrammarError(f"{path}: The text is not UTF-8. Save the file as UTF-8.") from None
     except yaml.YAMLError as error:
@@ -326,9 +320,7 @@ def _templates(path: Path, node: Any, prefix: str) -> Iterator[tuple[str, Templa
         raise _mistake(path, node, "Sentences are written as `name: text`.")
     for key, value in node.value:
         name = f"{prefix}{key.value}"
-        forms = (
-            {form.value: text for form, text in value.value} if value.id == "mapping" else {"other": value}
-        )
+        forms = {form.value: text for form, text in value.value} if value.id == "mapping" else {"other": value}
         place = f"{path}:{key.start_mark.line + 1}: {name}"
         if "other" in forms:
             one = _parts(path, forms["one"]) if "one" in forms else None

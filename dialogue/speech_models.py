@@ -192,9 +192,7 @@ def _in_environment(language: str) -> Path | None:
         return None
     folder = _expanded(value)
     if not _is_folder(folder):
-        raise SpeechModelError(
-            f"{VARIABLE}={value}: there is no such folder; correct the variable or unset it"
-        )
+        raise SpeechModelError(f"{VARIABLE}={value}: there is no such folder; correct the variable or unset it")
     for candidate in _candidates(folder, language):
         if _is_model(candidate) and not _is_of_another(candidate, language):
             return candidate

@@ -75,9 +75,7 @@ class _Teller:
         for members in groups.values():
             kind, when = _when(members[0])
             told = self.intended(members)
-            phrases += [
-                self.say("summary", f"planned_{kind}", phrase=phrase, **{kind: when}) for phrase in told
-            ]
+            phrases += [self.say("summary", f"planned_{kind}", phrase=phrase, **{kind: when}) for phrase in told]
         if phrases:
             yield self.say("summary", "planned", phrases=phrases)
 
@@ -176,9 +174,7 @@ class _Teller:
             return
         whole = self._whole_places(of_kind, ids) if self.words.has("groups", f"{domain}.place") else {}
         names = [
-            self.say("groups", f"{domain}.place", place=whole[device.id])
-            if device.id in whole
-            else device.name
+            self.say("groups", f"{domain}.place", place=whole[device.id]) if device.id in whole else device.name
             for device in devices
         ]
         yield from dict.fromkeys(names)
@@ -249,6 +245,4 @@ def _intended(step: Step) -> list[Effect]:
         return [effect for effect in back if effect.change]
     if slots.get("media"):
         return [Effect(target, {"media": slots["media"]}) for target in ids]
-    return (
-        [Effect(target, slots["change"]) for target in ids] if isinstance(slots.get("change"), dict) else []
-    )
+    return [Effect(target, slots["change"]) for target in ids] if isinstance(slots.get("change"), dict) else []

@@ -112,9 +112,7 @@ class SqliteTrackerStore:
         if self._path != ":memory:":
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         # One connection for all threads, used under the lock; transactions are begun by hand.
-        database = sqlite3.connect(
-            self._path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-        )
+        database = sqlite3.connect(self._path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
                 database.execute(f"PRAGMA {pragma}")
@@ -158,9 +156,7 @@ class SqliteTrackerStore:
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self._path}: {_trouble(str(error), self._path)}") from None
         except sqlite3.DatabaseError as error:
-            aside = (
-                f"mkdir '{self._path}.damaged' && mv '{self._path}' '{self._path}'-* '{self._path}.damaged'"
-            )
+            aside = f"mkdir '{self._path}.damaged' && mv '{self._path}' '{self._path}'-* '{self._path}.damaged'"
             raise StoreError(
                 f"{self._path}: The journal is damaged ({error}). Put it aside and begin a new one: {aside}"
             ) from None

@@ -290,9 +290,7 @@ _RIDERS = {"name", "label", "text", "at", "on", "id", "repeat"}
 
 def fits(wanted: Fact, seen: Fact, now: datetime) -> bool:
     """Whether a fact is the wanted one."""
-    return (
-        wanted.target == seen.target and _change_fits(wanted, seen, now) and _moment_fits(wanted, seen, now)
-    )
+    return wanted.target == seen.target and _change_fits(wanted, seen, now) and _moment_fits(wanted, seen, now)
 
 
 def _change_fits(wanted: Fact, seen: Fact, now: datetime) -> bool:
@@ -379,9 +377,7 @@ class Verdict:
         return "incomplete" if self.missing else "right"
 
     def __str__(self) -> str:
-        return "; ".join(
-            [*(f"WRONG {one}" for one in self.wrong), *(f"missing {one}" for one in self.missing)]
-        )
+        return "; ".join([*(f"WRONG {one}" for one in self.wrong), *(f"missing {one}" for one in self.missing)])
 
 
 @dataclass(slots=True)
@@ -433,9 +429,7 @@ def judge_turn(way: Mapping[str, Any], lines: Sequence[Line], standing: Standing
     if way.get("ordered") == "yes" and not _in_order(now_wanted, happened, standing.now):
         now = replace(now, wrong=(*now.wrong, "the order"))
     later_wanted = facts(standing.home, way.get("scheduled") or ())
-    later = _held_against(
-        later_wanted, [one for one in may if one.at or one.on], planned, standing, later=True
-    )
+    later = _held_against(later_wanted, [one for one in may if one.at or one.on], planned, standing, later=True)
     missing = [*now.missing, *later.missing, *unpicked]
     missing += _unreported(way.get("not_done") or (), [*told, asked])
     missing += ["a question"] if ask == "must" and not asked else []

@@ -31,8 +31,8 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "number": ("five", "21"),
 }
 _OPEN = ("blue velvet", "oat milk", "the red bicycle")
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
-_UNITS += [f"{word}teen" for word in "thir four fif six seven eigh nine".split()]
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_UNITS += [f"{word}teen" for word in ["thir", "four", "fif", "six", "seven", "eigh", "nine"]]
 _TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
@@ -175,9 +175,7 @@ def spelled(number: int) -> str:
     return _TENS[tens] + (f" {_UNITS[units]}" if units else "")
 
 
-def sayables(
-    source: Source, main: Compiled, times: Compiled, home: Home
-) -> tuple[list[Sayable], list[Sayable]]:
+def sayables(source: Source, main: Compiled, times: Compiled, home: Home) -> tuple[list[Sayable], list[Sayable]]:
     """All templates of a source, those of requests and operators and those of times, as they are numbered."""
     spoken: tuple[list[Sayable], list[Sayable]] = ([], [])
     stage = Stage(source, home)

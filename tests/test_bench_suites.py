@@ -104,9 +104,7 @@ def _versions(lines: list[Line]) -> Iterator[list[Line]]:
 
 def _swapped(case: Case, played: Played) -> Iterator[list[Line]]:
     """What was printed for other conversations of as many turns."""
-    others = [
-        lines for other, lines in played.values() if len(lines) == len(case.turns) and other is not case
-    ]
+    others = [lines for other, lines in played.values() if len(lines) == len(case.turns) and other is not case]
     yield from others[:: max(1, len(others) // 5)]
 
 
@@ -153,9 +151,7 @@ def _as_expected(requests: list[Mapping[str, Any]], wanted: list[Mapping[str, An
 def _slots_fit(request: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     got = {entity["name"]: _folded(plain(entity["value"])) for entity in request["entities"]}
     return got.keys() == wanted.keys() and all(
-        got[name] in [_folded(one) for one in value]
-        if isinstance(value, list)
-        else got[name] == _folded(value)
+        got[name] in [_folded(one) for one in value] if isinstance(value, list) else got[name] == _folded(value)
         for name, value in wanted.items()
     )
 

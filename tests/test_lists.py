@@ -89,9 +89,7 @@ def test_a_home_names_its_things(parts: Parts) -> None:
 
 def test_nouns_stand_for_kinds_of_things(parts: Parts) -> None:
     """ "The lamp" may be any of them, "the lamps" are all of them, "it" is whatever was spoken of."""
-    meant = {
-        text: value.value for text, value in home_values(parts.home, parts.grammar.words) if value.cost
-    }
+    meant = {text: value.value for text, value in home_values(parts.home, parts.grammar.words) if value.cost}
     assert meant["lamp"] == {"noun": "lamp", "number": "one"}
     assert meant["lamps"] == {"noun": "lamp", "number": "all"}
     assert meant["lights"] == {"noun": "light", "domain": "light", "number": "all"}

@@ -127,7 +127,9 @@ def test_exceptions_are_left_out(desk: Desk) -> None:
 def test_an_exception_nobody_knows_stops_its_request(desk: Desk) -> None:
     """Who excepts what the home does not have is told so; nothing is turned off by guess."""
     unknown = request("HassTurnOff", ("name", "chandelier"))
-    plan = desk.take(Utterance("", (request("HassTurnOff", ("domain", "light"), exceptions=(unknown,)), KETTLE_ON)))
+    plan = desk.take(
+        Utterance("", (request("HassTurnOff", ("domain", "light"), exceptions=(unknown,)), KETTLE_ON))
+    )
     assert [targets(step) for step in plan.steps] == [["switch.kettle"]]
     assert len(plan.not_done) == 1
 
@@ -149,7 +151,11 @@ def test_what_nothing_explains_is_reported(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     "entities",
-    [(("name", "chandelier"),), (("area", "cellar"), ("domain", "light")), (("area", "garden"), ("domain", "lock"))],
+    [
+        (("name", "chandelier"),),
+        (("area", "cellar"), ("domain", "light")),
+        (("area", "garden"), ("domain", "lock")),
+    ],
 )
 def test_what_the_home_does_not_have_is_reported(desk: Desk, entities: tuple[tuple[str, Any], ...]) -> None:
     """No such device, no such place, or none of that kind there: a report, and no step."""

@@ -226,7 +226,9 @@ def test_unknown_words_that_touch_a_request_hold_it() -> None:
     assert (held.held, free.held) == ("at sunset", "")
 
 
-@pytest.mark.parametrize("text", ["feed the giraffe and lock the side door", "lock the side door and feed the giraffe"])
+@pytest.mark.parametrize(
+    "text", ["feed the giraffe and lock the side door", "lock the side door and feed the giraffe"]
+)
 def test_an_unknown_request_is_reported_and_holds_nothing(text: str) -> None:
     """What begins with a verb of its own is another request: reported, and nobody waits for it."""
     utterance = heard(text)
@@ -234,7 +236,18 @@ def test_an_unknown_request_is_reported_and_holds_nothing(text: str) -> None:
     assert [request.held for request in utterance.requests] == [""]
 
 
-PIECES = ["turn on the kettle", "and", "except", "giraffe", "at ten", "no", "please", "the porch light", "play it", "if"]
+PIECES = [
+    "turn on the kettle",
+    "and",
+    "except",
+    "giraffe",
+    "at ten",
+    "no",
+    "please",
+    "the porch light",
+    "play it",
+    "if",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map(" ".join))

@@ -52,9 +52,7 @@ def add(call: Call, list_id: str, item: str, place: int | None = None) -> None:
         call.do(list_id, {"added": item}, {"present": True})
         call.say("utter_already_on_list", item=item, list=known.name)
         return
-    call.do(
-        list_id, {"added": item}, {"present": False} if place is None else {"present": False, "place": place}
-    )
+    call.do(list_id, {"added": item}, {"present": False} if place is None else {"present": False, "place": place})
 
 
 def remove(call: Call, list_id: str, item: str) -> None:

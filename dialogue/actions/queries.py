@@ -231,7 +231,5 @@ def _outdoor_sensors(call: Call) -> list[str]:
     return [
         device.id
         for device in call.home.devices.values()
-        if device.domain in ("sensor", "binary_sensor")
-        and not device.area
-        and device.device_class in measured
+        if device.domain in ("sensor", "binary_sensor") and not device.area and device.device_class in measured
     ]

@@ -22,9 +22,7 @@ class ActionStartTimer(StepAction):
     def act(self, call: Call) -> None:
         seconds = _length(call.number("seconds"))
         name, area = call.slots.get("name"), call.slots.get("area")
-        timer = Clockwork(
-            "timer", call.new_id("timer"), _after(call, seconds), seconds, name or "", area=area
-        )
+        timer = Clockwork("timer", call.new_id("timer"), _after(call, seconds), seconds, name or "", area=area)
         start(call, timer)
 
 

@@ -268,9 +268,7 @@ class Automaton:
         """The list references that can be followed from a single network state."""
         known = self._arcs.get((item, spaced))
         if known is None:
-            known = tuple(
-                arc for state in self._boundary_of(item, spaced) for arc in self.network.lists[state]
-            )
+            known = tuple(arc for state in self._boundary_of(item, spaced) for arc in self.network.lists[state])
             self._arcs[item, spaced] = known
         return known
 

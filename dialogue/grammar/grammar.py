@@ -160,10 +160,7 @@ class Grammar:
         """Positions that cut a spoken number in two ("twenty | two")."""
         found = self.numbers.spans([token.key.strip() for token in text.tokens])
         return {
-            position
-            for start, row in enumerate(found)
-            for end, _ in row
-            for position in range(start + 1, end)
+            position for start, row in enumerate(found) for end, _ in row for position in range(start + 1, end)
         }
 
     def ends(self, text: Text, start: int, state: State | None = None) -> Iterable[tuple[int, State]]:
@@ -248,8 +245,8 @@ class Grammar:
     ) -> tuple[Stretch, ...]:
         trees = (self._static_tree, self._home_tree)
         row = list(_row(self.main, tokens, at, trees, numbers, ordinals))
-        for end, kind, moment in spoken[at]:
-            row.append(self._moment_stretch(end, kind, moment))
+        for end, kind, said in spoken[at]:
+            row.append(self._moment_stretch(end, kind, said))
         return tuple(row)
 
     def _moment_stretch(self, end: int, kind: str, moment: Moment) -> Stretch:
@@ -291,9 +288,7 @@ def _row(
     """The lattice edges that start at one token."""
     found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
     longest = max((end for end, _ in numbers), default=at)
-    found += [
-        machine.number_stretch(end, value, SHORT_NUMBER if end < longest else 0.0) for end, value in numbers
-    ]
+    found += [machine.number_stretch(end, value, SHORT_NUMBER if end < longest else 0.0) for end, value in numbers]
     found += [machine.ordinal_stretch(end, value) for end, value in ordinals]
     return tuple(stretch for stretch in found if stretch is not None)
 

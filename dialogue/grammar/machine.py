@@ -202,9 +202,7 @@ class Machine:
                     known = layer.get(target)
                     if known is None or cost + extra < known[0]:
                         layer[target] = (cost + extra, new)
-        finished = [
-            (cost, capture) for item, (cost, capture) in reached[-1].items() if self.automaton.ends(item)
-        ]
+        finished = [(cost, capture) for item, (cost, capture) in reached[-1].items() if self.automaton.ends(item)]
         if not finished:
             return None
         cost, capture = min(finished, key=lambda way: way[0])
@@ -221,9 +219,7 @@ class Machine:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
         if item in self.compiled.network.loops and capture is not None and capture.wild:
-            longer = Capture(
-                capture.slot, capture.start, following, None, True, capture.before, capture.label
-            )
+            longer = Capture(capture.slot, capture.start, following, None, True, capture.before, capture.label)
             yield item, following, self._weight(text, position, capture.label), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)

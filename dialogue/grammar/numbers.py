@@ -73,9 +73,7 @@ class Numbers:
     def __init__(self, language: str | NumberWords) -> None:
         words = language if isinstance(language, NumberWords) else LANGUAGES.get(language, NumberWords())
         self._words = words
-        self._cardinals = _tree(
-            [*words.units.items(), *words.tens.items(), *_joined(words.tens, words.units)]
-        )
+        self._cardinals = _tree([*words.units.items(), *words.tens.items(), *_joined(words.tens, words.units)])
         self._ordinals = _tree([*words.ordinals.items(), *_joined(words.tens, words.ordinals)])
         self._scales = dict(words.scales)
         self._decimals = {word: str(value) for word, value in words.units.items() if value < 10}
@@ -85,11 +83,7 @@ class Numbers:
         """For every token the numbers that start there, as (end, value), shorter readings included."""
         starts = self._starts
         return [
-            self._spoken(tokens, at)
-            if token in starts
-            else _written(tokens, at)
-            if token[0].isdigit()
-            else []
+            self._spoken(tokens, at) if token in starts else _written(tokens, at) if token[0].isdigit() else []
             for at, token in enumerate(tokens)
         ]
 

@@ -152,9 +152,7 @@ def compile_source(source: Source) -> tuple[Compiled, Compiled]:
     for kind, entries in (("operator", source.operators), ("answer", source.answers)):
         for name, body, file in entries:
             data = body if isinstance(body, Mapping) else {"sentences": body}
-            extra = {
-                str(key): _plain(value) for key, value in data.items() if key not in ("sentences", "slots")
-            }
+            extra = {str(key): _plain(value) for key, value in data.items() if key not in ("sentences", "slots")}
             block = Block(str(name), kind, _plain(data.get("slots") or {}), extra=extra)
             main.add_block(block, data, file)
     return main.finish(), times.finish()
@@ -394,10 +392,8 @@ def _range(body: Mapping[str, Any], place: Place) -> Range:
 
 def _spellings(expression: Expression, place: Place) -> Iterator[str]:
     """Every text that a list value's template stands for."""
-    count = 0
-    for text in _texts(expression, place):
-        count += 1
-        if count > _MOST_EXPANSIONS:
+    for count, text in enumerate(_texts(expression, place)):
+        if count >= _MOST_EXPANSIONS:
             raise GrammarError(f"{place}: this value stands for over {_MOST_EXPANSIONS} texts; simplify it")
         if text.strip():
             yield text

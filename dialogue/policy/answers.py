@@ -27,9 +27,7 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
         case "seconds":
             said = reading.get("length")
             seconds = length(said) if isinstance(said, Moment) else None
-            return (
-                None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
-            )
+            return None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
         case "at":
             return _time(step, reading, scene)
         case "value":

@@ -20,9 +20,7 @@ def steps_of_turn(state: ContextState, back: int = 0) -> list[Step]:
 def changing(state: ContextState, steps: Sequence[Step]) -> list[Step]:
     """Of some steps, those that changed the world and were not undone, and those still planned."""
     return [
-        step
-        for step in steps
-        if (step.status == "done" and _changes(state, step)) or step.status == "scheduled"
+        step for step in steps if (step.status == "done" and _changes(state, step)) or step.status == "scheduled"
     ]
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dialogue.context import Tracker
 from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
+from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Home
-from dialogue.grammar.times import resolve
 from dialogue.policy import answers, past
+from dialogue.policy.conditions import holds
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
 from dialogue.policy.targets import Scene, spellings
-from dialogue.policy.conditions import holds
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
     Condition,
@@ -198,7 +198,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
             NotDone(f"{request.text} {request.held}", planning.reason("held", words=request.held))
         )
         return
-    if request.replaces:
+    if request.replaces and request.intent != "Reschedule":
         _put_back_last(planning)
     special = _SPECIAL.get(request.intent)
     if special is not None:
@@ -316,9 +316,7 @@ def _without_own_time(request: Request) -> Request:
     return request
 
 
-def _add_step(
-    planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing
-) -> None:
+def _add_step(planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing) -> None:
     if draft.problem:
         planning.report(request, draft.problem, **dict(draft.details))
         return
@@ -606,9 +604,7 @@ def _ask_schedule(planning: _Planning, number: int, request: Request) -> None:
         else step.text
         for step in past.planned(planning.tracker.state)
     ]
-    _add_step(
-        planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing()
-    )
+    _add_step(planning, (number, 0), request, Draft("action_answer_schedule", {"lines": list(lines)}), Timing())
 
 
 def _knows_of(planning: _Planning, text: str) -> bool:
@@ -639,17 +635,52 @@ def _take_back(planning: _Planning, number: int, request: Request) -> None:
 
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:
-    """ "Make that ten": the newest plan at another time, the old entry cancelled."""
+    """ "Make that ten": the newest plan, alarm or reminder at another time."""
+    due = _new_time(planning, request)
     waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
-    moment = request.reading.get("moment")
-    due = resolve(moment, planning.scene.now) if isinstance(moment, Moment) else None
-    if not waiting or due is None:
+    if due is None:
+        planning.report(request, "no_time")
+    elif waiting:
+        _move_plans(planning, number, request, waiting, due)
+    elif not _move_clockwork(planning, number, request, due):
         planning.report(request, "nothing_planned")
-        return
+
+
+def _new_time(planning: _Planning, request: Request) -> datetime | None:
+    """The time said; after a length from now; at once where "now" was said."""
+    now, moment, said = planning.scene.now, request.reading.get("moment"), request.reading.get("length")
+    if isinstance(moment, Moment):
+        return resolve(moment, now)
+    seconds = length(said) if isinstance(said, Moment) else None
+    return now + timedelta(seconds=seconds or 0)
+
+
+def _move_plans(
+    planning: _Planning, number: int, request: Request, waiting: Sequence[Step], due: datetime
+) -> None:
     _cancel_steps(planning, f"{number + 1}c", waiting)
+    at_once = due <= planning.scene.now
     for position, old in enumerate(waiting):
-        step = replace(old, id=f"{planning.prefix}.{number + 1}.{position + 1}", schedule=Schedule(at=due))
+        step = replace(
+            old,
+            id=f"{planning.prefix}.{number + 1}.{position + 1}",
+            schedule=None if at_once else Schedule(at=due),
+            status="pending" if at_once else "scheduled",
+        )
         _record(planning, number, step)
+
+
+def _move_clockwork(planning: _Planning, number: int, request: Request, due: datetime) -> bool:
+    """Whether the last turn set an alarm or reminder that can be moved."""
+    kinds = {"action_set_alarm": "alarm", "action_set_reminder": "reminder"}
+    for step in reversed(past.steps_of_turn(planning.tracker.state)):
+        kind = kinds.get(step.action)
+        works = [work for work in planning.scene.home.clockworks(kind or "") if work.id.endswith(step.id)]
+        if kind and works:
+            slots: dict[str, Value] = {kind: works[0].id, "at": due.isoformat()}
+            _add_step(planning, (number, 0), request, Draft(f"action_change_{kind}", slots), Timing())
+            return True
+    return False
 
 
 def _repeat(planning: _Planning, number: int, request: Request) -> None:

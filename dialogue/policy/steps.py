@@ -215,9 +215,7 @@ def _volume_step(request: Request, scene: Scene) -> list[Draft]:
     entities = tuple(entity for entity in request.entities if entity.name != "volume_step")
     reading = replace(request.reading, entities=entities)
     drafts = _adjust("volume", 10, "media_player")(replace(request, reading=reading), scene)
-    return [
-        replace(draft, slots={**draft.slots, "delta": delta}) if draft.action else draft for draft in drafts
-    ]
+    return [replace(draft, slots={**draft.slots, "delta": delta}) if draft.action else draft for draft in drafts]
 
 
 def _vacuum(state: str) -> Builder:
@@ -367,7 +365,7 @@ def _change_timer(request: Request, scene: Scene) -> list[Draft]:
 
 
 def moment_of(request: Request) -> Moment | None:
-    """The time a request speaks of, in a slot or as a qualifier; a day said apart from the hour is joined to it."""
+    """The time a request speaks of, in a slot or as a qualifier; a day said apart joins the hour."""
     said = request.reading.get("moment")
     around = next((when.moment for when in request.when if when.kind in ("at", "every") and when.moment), None)
     if not isinstance(said, Moment):
@@ -463,9 +461,7 @@ def list_id(scene: Scene, request: Request) -> str | None:
     """The list a request names; the shopping list (the first) where it names none."""
     said = request.reading.get("list_name") or request.reading.get("name")
     for listed in scene.home.lists.values():
-        if said is None or str(said).casefold() in (
-            name.casefold() for name in (listed.name, *listed.aliases)
-        ):
+        if said is None or str(said).casefold() in (name.casefold() for name in (listed.name, *listed.aliases)):
             return listed.id
     return None
 
@@ -559,9 +555,7 @@ def _ask_temperature(request: Request, scene: Scene) -> list[Draft]:
         found = find(scene, replace(reading, entities=(), domains=()), measures)
     outside = tuple(one for one in found.ids if scene.home.devices[one].area is None)
     ids = outside if "out" in request.text and outside else found.ids
-    return (
-        [Draft("action_answer_state", {"targets": list(ids)}, ids)] if ids else [Draft(problem=found.problem)]
-    )
+    return [Draft("action_answer_state", {"targets": list(ids)}, ids)] if ids else [Draft(problem=found.problem)]
 
 
 def _weather(request: Request, scene: Scene) -> list[Draft]:

@@ -70,9 +70,7 @@ def _speaks_of(reading: Reading, device: Device) -> bool:
     if wanted and device.domain not in wanted:
         return False
     device_class = reading.get("device_class")
-    return (
-        not device_class or device_class in (device.device_class, None) or _called(device, str(device_class))
-    )
+    return not device_class or device_class in (device.device_class, None) or _called(device, str(device_class))
 
 
 def _called(device: Device, word: str) -> bool:
@@ -104,9 +102,7 @@ def _last_area(scene: Scene) -> set[str]:
     """ "In there": the area of what was spoken of last."""
     for turn in scene.recent():
         for group in reversed(turn):
-            areas = {
-                area for one in group if one in scene.home.devices if (area := scene.home.devices[one].area)
-            }
+            areas = {area for one in group if one in scene.home.devices if (area := scene.home.devices[one].area)}
             if areas:
                 return areas
     return set()

@@ -277,9 +277,7 @@ class _Assembly:
         for waiting in self.waiting:
             waiting.after.append(draft)
         self.waiting = [draft] if "before" in prefix and previous is None else []
-        if "after" in prefix and previous is None:
-            self.first = draft
-        elif "first" in prefix:
+        if ("after" in prefix and previous is None) or "first" in prefix:
             self.first = draft
 
 
@@ -365,9 +363,8 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         kind = kinds.get(item.kind, "operator")
         core = item.cores[0] if item.cores else item.core
         label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
+        start = item.start
         if kind == "unexplained" and found and found[-1].kind == kind:
             start = found.pop().start
-        else:
-            start = item.start
         found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
     return found

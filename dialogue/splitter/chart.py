@@ -82,7 +82,9 @@ class Chart:
 
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
-        return self.all_listed(start, end) or any(stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at])
+        return self.all_listed(start, end) or any(
+            stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at]
+        )
 
     def all_listed(self, start: int, end: int) -> bool:
         """Whether the stretch is a row of known items ("some sugar"), but for articles and joiners."""
@@ -158,9 +160,7 @@ class Charts:
         begins = sure | {
             at for at in range(1, len(words)) if words[at - 1] in self._joiners and words[at] in self._verbs
         }
-        heavier = (
-            weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights)
-        )
+        heavier = (weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights))
         return replace(text, weights=tuple(heavier))
 
     def _operators(self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]) -> Iterator[Item]:

@@ -23,6 +23,7 @@ DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
 OVER_REQUEST = 0.5
+UNSAID = 1.0
 DOUBTFUL = 2.0
 OLD, MOST_OLD = 0.1, 5
 MOST_LEANINGS = 60
@@ -189,6 +190,8 @@ class Search:
             found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting, old=old)
             self._splices[key] = list(found)
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
+        if correcting and "except" in path.prefix:
+            extra += UNSAID
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
@@ -268,8 +271,6 @@ def _followed(path: Path, item: Item) -> Path | None:
         case kind if kind in PREFIXES:
             prefix = (*path.prefix, kind)[-4:]
             return Path(end, cost, path, item, path.last, "start", False, prefix)
-        case "now":
-            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
         case _:
             return None
 

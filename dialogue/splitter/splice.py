@@ -72,7 +72,7 @@ class Splicer:
                 if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached):
-                    if correcting and tail == cut:
+                    if tail == cut:
                         continue  # nothing would be replaced
                     if old and base.text.words(cut, tail).casefold() != old:
                         continue
@@ -148,9 +148,7 @@ class Splicer:
         old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
 
-    def _read(
-        self, words: str, start: int, end: int, *, kind: str, base: Request | None = None
-    ) -> Core | None:
+    def _read(self, words: str, start: int, end: int, *, kind: str, base: Request | None = None) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
         sentence = self._sentence(words)
         final = sentence.states.get(sentence.size)
