@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -185,7 +186,7 @@ def devices_meant(home: Home, pattern: str, without: Sequence[str] = ()) -> list
 
 
 def _places(home: Home, area: str | None) -> set[str | None]:
-    floor = home.areas[area].floor if area in home.areas else None
+    floor = home.areas[area].floor if area is not None and area in home.areas else None
     return {"", area, floor}
 
 
@@ -207,8 +208,10 @@ def _one_spelling(domain: str, name: str, value: Any) -> tuple[str, Any]:
 # --- values -----------------------------------------------------------------------------
 
 _ARTICLES = {"a", "an", "the", "some"}
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
-_NUMBERS += ("seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
 _ALIKE = {word: str(value) for value, word in enumerate(_NUMBERS)} | {"your": "my"}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
@@ -484,7 +487,7 @@ def _alike(fact: Fact, other: Fact) -> bool:
 def _in_order(wanted: Sequence[Fact], seen: Sequence[Fact], now: datetime) -> bool:
     """Whether the steps were begun in the order they are written; one command to a group is one step."""
     steps = [0]
-    for before, after in zip(wanted, wanted[1:], strict=False):
+    for before, after in pairwise(wanted):
         steps.append(steps[-1] + (not _alike(before, after)))
     begun = [steps[want] for _, want in sorted(pairs(wanted, seen, now).items())]
     first = list(dict.fromkeys(begun))

@@ -31,8 +31,8 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "number": ("five", "21"),
 }
 _OPEN = ("blue velvet", "oat milk", "the red bicycle")
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_UNITS += [f"{word}teen" for word in ["thir", "four", "fif", "six", "seven", "eigh", "nine"]]
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
+_UNITS += ["twelve", *(f"{word}teen" for word in ("thir", "four", "fif", "six", "seven", "eigh", "nine"))]
 _TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 

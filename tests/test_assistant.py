@@ -224,7 +224,12 @@ def test_undo_takes_plans_back_too(assistant: Assistant, clock: StandingClock) -
 
 def only(target: str, outcome: Outcome) -> Reply:
     """An answer in the place of the action, for steps about one device."""
-    return lambda step: outcome if target in list(step.slots.get("targets") or []) else None  # type: ignore[call-overload]
+
+    def reply(step: Step) -> Outcome | None:
+        targets = step.slots.get("targets")
+        return outcome if isinstance(targets, list) and target in targets else None
+
+    return reply
 
 
 def test_one_failure_does_not_stop_the_others(assistant: Assistant) -> None:

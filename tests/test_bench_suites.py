@@ -70,7 +70,7 @@ def other_judge(bench: Path) -> ModuleType:
 def test_our_judge_agrees_with_the_suites_own(
     bench: Path, played: Played, effects_home: Home, other_judge: ModuleType
 ) -> None:
-    """Both judges call the same outputs right and the same ones wrong: true ones, spoiled ones and swapped ones."""
+    """Both judges call the same outputs right and the same ones wrong: true, spoiled and swapped ones."""
     home = yaml.safe_load((bench / "effects" / "home.yaml").read_text(encoding="utf-8"))
     raw = {row["id"]: row for row in other_judge.load_suite(bench / "effects" / "suite_dev.yaml")}
     judged = 0

@@ -1,4 +1,4 @@
-"""Every sentence template is spoken at least once, and sampled sentences are read back as what they were made from."""
+"""Every sentence template is spoken at least once, and sampled sentences are read back as what they came from."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ UNREADABLE = {
 
 
 def sayable_requests(*, own: bool) -> list[Sayable]:
-    """Templates of requests of our own files, or of the intent pack, that need no knowledge of the speaker's room."""
+    """Templates of requests, of our own files or of the intent pack, that need not know the speaker's room."""
     return [
         one
         for one in spoken()[0]
@@ -263,7 +263,7 @@ def test_an_open_slot_does_not_swallow_an_unknown_clause(text: str) -> None:
 @settings(max_examples=100)
 def test_what_is_forbidden_is_not_done(sample: tuple[Sayable, str], word: str) -> None:
     """ "Don't" before a command: nothing is done, and nothing is planned."""
-    template, text = sample
+    _, text = sample
     assume(text.split()[0] in shipped_parts().grammar.words["verbs"] and heard(text).requests)
     parts = with_fresh_home(shipped_parts())
     turn = make_assistant(parts.configuration, parts=parts).hear(f"{word} {text}")
@@ -318,7 +318,8 @@ def test_joined_requests_come_back_in_order(
 # --- anything at all --------------------------------------------------------------------
 
 SECONDS = 3.0
-WORDS = ["turn", "on", "the", "off", "light", "kitchen", "and", "then", "not", "except", "play", "remind", "me", "to", "at", "ten", "no", "wait", "it", "all", "50", "%", "giraffe"]
+WORDS = ["turn", "on", "the", "off", "light", "kitchen", "and", "then", "not", "except", "play"]
+WORDS += ["remind", "me", "to", "at", "ten", "no", "wait", "it", "all", "50", "%", "giraffe"]
 
 
 @given(st.text(max_size=200) | st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join))
@@ -332,18 +333,11 @@ def test_any_text_is_read_in_bounded_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["turn on the kettle and ", "giraffe ", "um ", "one ", "kitchen light ", "灯，", "add milk "]
+    "text",
+    ["turn on the kettle and ", "giraffe ", "um ", "one ", "kitchen light ", "灯，", "add milk ", "remind me to "],
 )
 def test_a_long_utterance_takes_bounded_time(text: str) -> None:
     """A thousand characters of the same words over and over are no way to keep the assistant busy."""
     started = time.process_time()
     heard(text * (1000 // len(text)))
     assert time.process_time() - started < SECONDS
-
-
-@pytest.mark.xfail(reason="open slots that may begin at every word take cubic time", strict=True)
-def test_a_long_utterance_of_open_slots_takes_bounded_time() -> None:
-    """The same for words that open a text of their own, for which half as many are enough."""
-    started = time.process_time()
-    heard("remind me to " * 40)
-    assert time.process_time() - started < SECONDS / 4

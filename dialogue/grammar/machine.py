@@ -13,7 +13,7 @@ from dialogue.types import Entity, Reading, Value
 
 WILD_COST = 0.35
 HEARD_COST = 0.4
-NAME_GAIN = 0.02
+NAME_GAIN, NAME_GAIN_PER_LETTER = 0.02, 0.001
 LIST_COST = 0.004
 OWN_COST = 0.05
 LABEL_COST = 1.5
@@ -92,6 +92,10 @@ class Text:
     weights: tuple[float, ...]
     dangling: tuple[float, ...] = ()
     article: tuple[bool, ...] = ()
+
+    def length(self, start: int, end: int) -> int:
+        """How many letters (and spaces between words) the tokens have."""
+        return sum(len(token.key) for token in self.tokens[start:end])
 
     def articles(self, start: int, end: int) -> int:
         """How many of the tokens are articles."""
@@ -238,7 +242,10 @@ class Machine:
             option = stretch.options.get(arc.symbol)
             if option is not None and stretch.end <= end:
                 new = Capture(arc.slot, position, stretch.end, option.value, False, capture)
-                yield arc.target, stretch.end, option.cost + LIST_COST * (stretch.end - position), new
+                cost = option.cost + LIST_COST * (stretch.end - position)
+                if arc.slot == "name":
+                    cost -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
+                yield arc.target, stretch.end, cost, new
 
     def _weight(self, text: Text, position: int, label: bool) -> float:
         """What a token costs in an open slot; names have no room for words that cut or qualify."""
@@ -266,8 +273,6 @@ class Machine:
             entities.append(Entity(capture.slot, value, words))
             if capture.slot in _PLACES and not capture.wild:
                 places.append((capture.start, capture.end))
-            if capture.slot == "name" and not capture.wild:
-                cost -= NAME_GAIN + 0.001 * len(words)
             capture = capture.before
         entities.reverse()
         said = {entity.name for entity in entities}

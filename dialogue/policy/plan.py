@@ -30,6 +30,7 @@ from dialogue.types import (
     StepStatus,
     Utterance,
     Value,
+    When,
 )
 
 Say = Callable[[str, str, Mapping[str, Any]], str]
@@ -134,6 +135,7 @@ def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
     for text in utterance.unexplained:
         for question in planning.open_questions():
             slots = answers.free_text(question, text, planning.scene.words)
+            slots = slots or answers.described(question, text, planning.scene)
             if slots is not None:
                 _fill(planning, question, slots)
                 break
@@ -281,8 +283,18 @@ def _with_so(planning: _Planning, number: int, request: Request) -> Request:
             asked = planning.requests[number - 1] if number else None
             condition = _asked_condition(planning, asked) if asked else None
             when = replace(when, condition=condition or replace(when.condition, target=None))
-        whens.append(when)
+        whens.append(_with_own_things(planning, request, when))
     return replace(request, when=tuple(whens))
+
+
+def _with_own_things(planning: _Planning, request: Request, when: When) -> When:
+    """ "Lock the door if it is unlocked": the pronoun of the condition means what the request names."""
+    condition = when.condition
+    if condition is None or not isinstance(condition.target, dict) or "pronoun" not in condition.target:
+        return when
+    name = request.reading.get("name")
+    own = devices_of(request, planning.scene) if isinstance(name, str) else ()
+    return replace(when, condition=replace(condition, target=own[0] if own else None))
 
 
 def _asked_condition(planning: _Planning, asked: Request) -> Condition | None:

@@ -12,6 +12,7 @@ from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+CORRECTIONS = frozenset({"correct", "scratch"})
 TIMES = frozenset({"at", "for", "until", "every"})
 
 
@@ -140,7 +141,14 @@ class Charts:
         alive = [dict(self.grammar.ends(tokens, start)) for start in range(len(tokens.tokens))]
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
         sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
-        tokens = self._doubting(tokens, sure)
+        cuts = {
+            start
+            for start, row in enumerate(sorts)
+            for _, found in row
+            for kind, _ in found.operators
+            if kind in CORRECTIONS
+        }
+        tokens = self._doubting(tokens, sure | cuts)
         operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
         for spoken in self.grammar.spoken(tokens):
             if spoken.kind in TIMES:
@@ -155,7 +163,7 @@ class Charts:
         ]
 
     def _doubting(self, text: Text, sure: frozenset[int]) -> Text:
-        """The text with open slots dearer where inside them a request seems to begin."""
+        """The text with open slots dearer where inside them a request or a correction seems to begin."""
         words = [token.key.strip() for token in text.tokens]
         begins = sure | {
             at for at in range(1, len(words)) if words[at - 1] in self._joiners and words[at] in self._verbs
@@ -177,7 +185,7 @@ class Charts:
         """The chart with the places marked that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
-        chart.cuts = frozenset(item.start for item in items if item.kind in ("correct", "scratch"))
+        chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
         bounds = {item.start for item in items} | chart.sure | {chart.size}
         chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
         return chart

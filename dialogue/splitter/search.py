@@ -18,7 +18,7 @@ from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
 BARE_NAME = 0.8
 ANSWER = 0.5
 UNEXPLAINED, STILL_UNEXPLAINED = 3.0, 1.5
-CUT_SHORT, CUT_INSIDE = 1.0, 1.2
+CUT_SHORT, CUT_INSIDE = 1.3, 1.2
 DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
@@ -193,9 +193,12 @@ class Search:
         if correcting and "except" in path.prefix:
             extra += UNSAID
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
+        negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
             if extra and core.leaning != "another":
+                continue
+            if correcting and negated and core.readings[0].wild_tokens:
                 continue
             if leaving_out and core.readings[0].wild_tokens:
                 continue
@@ -249,10 +252,10 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "start", True)
         case "when" | "condition" if path.clause != "quoted":
             if "correct" in path.prefix:
-                return Path(end, cost, path, item, path.last, "done")
+                return None if _cut(path) else Path(end, cost, path, item, path.last, "done")
             cost += 0.0 if path.clause == "done" else 0.02
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
-        case "except_target" | "more_except":
+        case "except_target" | "more_except" if not ("correct" in path.prefix and _cut(path)):
             prefix = tuple(kind for kind in path.prefix if kind != "correct")
             return Path(end, cost, path, item, path.last, "excepting", False, prefix)
         case "old":
@@ -273,6 +276,11 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "start", False, prefix)
         case _:
             return None
+
+
+def _cut(path: Path) -> bool:
+    """Whether what is being corrected was cut short: then only a request or fragment can complete it."""
+    return path.last is not None and path.last.kind == "partial"
 
 
 def _beam(paths: Iterable[Path]) -> list[Path]:

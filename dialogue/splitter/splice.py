@@ -171,13 +171,18 @@ class Splicer:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
         things, effort = chart.things_end(), _Effort()
         for middle, state in chart.alive[start].items():
-            if middle == start or middle not in things or self.grammar.sorted(state.accepts).requests:
+            if middle == start or middle not in things or self._complete(state):
                 continue
             for cut in range(start, middle):
                 head = chart.alive[start].get(cut)
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
+
+    def _complete(self, state: State) -> bool:
+        """Whether a request may end here that is more than a name."""
+        requests = self.grammar.sorted(state.accepts).requests
+        return any(not self.grammar.template(number).bare for number in requests)
 
     def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""

@@ -164,7 +164,9 @@ def test_latency(
     def read_all() -> int:
         return sum(read(line) is not None for line in lines)
 
-    assert benchmark.pedantic(read_all, rounds=3, warmup_rounds=1) > 0
+    measure: Callable[..., int] = benchmark.pedantic
+    assert measure(read_all, rounds=3, warmup_rounds=1) > 0
+    assert benchmark.stats is not None
     spent = times[kind, reader] = 1000 * benchmark.stats.stats.median / len(lines)
     benchmark.extra_info["ms a line"] = round(spent, 3)
     if reader == "hassil" and (kind, "onebreath") in times:
