@@ -8,7 +8,7 @@ import pickle
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from dialogue.grammar.numbers import Numbers
 from dialogue.grammar.times import TimeValues, moment
 from dialogue.grammar.tokens import Token, tokenize
 from dialogue.interfaces import Home
+from dialogue.shipped import shipped_grammars
 from dialogue.types import Moment
 
 CACHE_FORMAT = 1
@@ -294,14 +295,6 @@ def _row(
 
 
 # --- loading ----------------------------------------------------------------------------
-
-
-def shipped_grammars() -> Path:
-    """The folder of the grammars that come with the program."""
-    beside = Path(__file__).resolve().parents[2] / "grammars"
-    if beside.is_dir():
-        return beside
-    return Path(str(resources.files("onebreath_grammars")))
 
 
 def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
