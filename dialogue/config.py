@@ -9,12 +9,13 @@ from typing import Any
 
 from dialogue.assistant import Assistant
 from dialogue.errors import ConfigurationError
-from dialogue.grammar.grammar import Grammar, shipped_grammars
+from dialogue.grammar.grammar import Grammar
 from dialogue.home import SimulatedHome, load_home
 from dialogue.interfaces import Clock, Executor
 from dialogue.policy import RulePolicy
 from dialogue.responses import Responses, load_responses
 from dialogue.scheduler import SystemClock
+from dialogue.shipped import shipped_grammars
 from dialogue.splitter import GrammarSplitter
 
 

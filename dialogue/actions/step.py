@@ -171,6 +171,6 @@ class StepAction(Action, ABC):  # type: ignore[misc]
 @cache
 def served_home() -> SimulatedHome:
     """The home of an action server: named by ``ONEBREATH_HOME``, else the shipped one."""
-    from dialogue.grammar.grammar import shipped_grammars
+    from dialogue.shipped import shipped_grammars
 
     return load_home(os.environ.get("ONEBREATH_HOME") or shipped_grammars() / "home.yaml")
