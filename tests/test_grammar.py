@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -99,31 +100,38 @@ def accepts_time(grammar: Grammar, template: Sayable, said: str) -> bool:
 
 # --- there and back ---------------------------------------------------------------------
 
-EQUAL = (
-    # whatever stands in a place and is on goes off
-    {"HassTurnOff", "TurnOffEverything"},
-    {"HassTurnOn", "SetState"},
+ADDED = {"AddItem", "HassListAddItem", "HassShoppingListAddItem"}
+REMOVED = {"RemoveItem", "HassListRemoveItem", "HassListCompleteItem", "HassShoppingListCompleteItem"}
+ANSWERED = {"AskState", "AskList", "AskTemperature", "HassGetState", "HassClimateGetTemperature"}
+EQUAL: dict[str, set[str]] = {
     # an item goes on a list, or off it
-    {"AddItem", "HassListAddItem", "HassShoppingListAddItem"},
-    {"RemoveItem", "HassListRemoveItem", "HassListCompleteItem", "HassShoppingListCompleteItem"},
+    **dict.fromkeys(ADDED, ADDED),
+    **dict.fromkeys(REMOVED, REMOVED),
     # questions that one answer serves
-    {"AskState", "AskList", "AskTemperature", "HassGetState", "HassClimateGetTemperature"},
-    # changes by some amount
-    {"AdjustVolume", "HassSetVolumeRelative"},
-    {"AdjustBrightness", "HassLightSet"},
-)
-"""Intents of equal standing: a sentence of one may be read as another, and what is done is the same."""
+    **dict.fromkeys(ANSWERED, ANSWERED),
+    # "are the fans on" without its verb is a command: "all the fans on"
+    "HassGetState": ANSWERED | {"HassTurnOn", "HassTurnOff"},
+    # what a more general sentence says as well
+    "TurnOffEverything": {"HassTurnOff"},
+    "MediaStop": {"HassTurnOff"},
+    "SetState": {"HassTurnOn", "HassTurnOff"},
+    "AdjustVolume": {"HassSetVolumeRelative"},
+    # "dim the lamp" lacks a value or asks for less; "set the alarm to eight" makes one or moves one
+    "HassLightSet": {"AdjustBrightness"},
+    "SetAlarm": {"ChangeAlarm"},
+}
+"""What else, of equal standing, a sentence made for an intent may be read as."""
 
 SMALL_TALK = {"Greeting", "HassRespond", "HassNevermind"}
 """Words that ask for nothing; alone they may be read as fillers or as taking something back."""
 
-UNREADABLE = {
-    "again please": "both words are fillers",
-    "(in|after) {timer_hours:hours}( |-)hour[s] {timer_command:conversation_command}": "the command is no request",
-    "(in|after) {timer_minutes:minutes}( |-)minute[s] {timer_command:conversation_command}": "the same",
-    "(in|after) {timer_seconds:seconds}( |-)second[s] {timer_command:conversation_command}": "the same",
-}
+UNREADABLE = {"again please": "both words are fillers"}
 """Templates whose sentences are meant otherwise here, and why."""
+
+
+def holds_a_command(template: Sayable) -> bool:
+    """Whether a whole command stands in an open slot ("... in ten minutes"), which invented words are not."""
+    return "{timer_command" in template.template.text
 
 
 def sayable_requests(*, own: bool) -> list[Sayable]:
@@ -136,6 +144,7 @@ def sayable_requests(*, own: bool) -> list[Sayable]:
         and not one.block.needs_area
         and one.intent not in SMALL_TALK
         and one.template.text not in UNREADABLE
+        and not holds_a_command(one)
     ]
 
 
@@ -168,12 +177,16 @@ def heard(text: str) -> Utterance:
 
 def as_meant(template: Sayable, request: Request) -> bool:
     """Whether a request is what the template stands for, or something of equal standing."""
-    read = {request.intent, *(reading.intent for reading in request.alternatives)}
-    equal = {template.intent}.union(*(group for group in EQUAL if template.intent in group))
-    return bool(read & equal)
+    return request.intent in {template.intent, *EQUAL.get(template.intent, ())}
+
+
+def stutters(text: str) -> bool:
+    """Whether a word stands there twice, which counts as said once."""
+    return any(one == other for one, other in pairwise(text.split()))
 
 
 def check_read_back(template: Sayable, text: str) -> None:
+    assume(not stutters(text))
     utterance = heard(text)
     assert len(utterance.requests) == 1, (text, utterance)
     assert as_meant(template, utterance.requests[0]), (text, template.id, utterance.requests[0].reading)
@@ -193,6 +206,32 @@ def test_our_sentences_are_read_back(sample: tuple[Sayable, str]) -> None:
 def test_sentences_of_the_pack_are_read_back(sample: tuple[Sayable, str]) -> None:
     """A sentence made from one of Home Assistant's templates is read as one request of that intent."""
     check_read_back(*sample)
+
+
+DOWN = "a template of turning off takes “down” as well"
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        pytest.param("add milk to to do list", "AddItem", marks=pytest.mark.xfail(reason="to to", strict=True)),
+        pytest.param(
+            "turn the television down", "AdjustVolume", marks=pytest.mark.xfail(reason=DOWN, strict=True)
+        ),
+        pytest.param(
+            "turn the thermostat down", "AdjustTemperature", marks=pytest.mark.xfail(reason=DOWN, strict=True)
+        ),
+        pytest.param(
+            "turn the porch light down", "AdjustBrightness", marks=pytest.mark.xfail(reason=DOWN, strict=True)
+        ),
+        ("turn down the television", "AdjustVolume"),
+        ("turn the volume down", "AdjustVolume"),
+    ],
+)
+def test_single_sentences_are_read_as_meant(text: str, intent: str) -> None:
+    """Sentences that have been misread before."""
+    (request,) = heard(text).requests
+    assert request.intent in {intent, *EQUAL.get(intent, ())}
 
 
 # --- what may not change a request ------------------------------------------------------
