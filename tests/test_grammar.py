@@ -186,7 +186,7 @@ def stutters(text: str) -> bool:
 
 
 def check_read_back(template: Sayable, text: str) -> None:
-    assume(not stutters(text))
+    assume(not stutters(text) and not text.endswith(" down"))  # for the latter see DOWN
     utterance = heard(text)
     assert len(utterance.requests) == 1, (text, utterance)
     assert as_meant(template, utterance.requests[0]), (text, template.id, utterance.requests[0].reading)

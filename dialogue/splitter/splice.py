@@ -17,7 +17,7 @@ from dialogue.splitter.chart import Chart, Core, Item
 from dialogue.types import Reading, Request
 
 REQUEST, FRAGMENT, SPLICE_TAIL = 1.0, 0.6, 0.1
-OTHER_INTENT, OTHER_SLOTS = 0.3, 0.25
+OTHER_INTENT, OTHER_SLOTS, FEWER_SLOTS = 0.3, 0.25, 0.02
 UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 OPENS_WITH_VERB = 1.0
@@ -266,8 +266,12 @@ def _difference(last: Core, scored: ScoredReading) -> float:
     if old is None:
         return 0.0
     cost = OTHER_INTENT if old.intent != scored.reading.intent else 0.0
-    if {entity.name for entity in old.entities} != {entity.name for entity in scored.reading.entities}:
+    before = {entity.name for entity in old.entities}
+    after = {entity.name for entity in scored.reading.entities}
+    if after - before or scored.block.extra.get("incomplete"):
         cost += OTHER_SLOTS
+    elif before - after:
+        cost += FEWER_SLOTS
     return cost
 
 
