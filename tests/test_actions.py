@@ -115,9 +115,7 @@ def test_opening_is_told_as_a_position(do: Do) -> None:
         ("light.lamp", "brightness", 20, 20),
     ],
 )
-def test_more_or_less_stops_at_the_limit(
-    do: Do, target: str, attribute: str, delta: float, value: float
-) -> None:
+def test_more_or_less_stops_at_the_limit(do: Do, target: str, attribute: str, delta: float, value: float) -> None:
     """Relative changes, and only these, are cut at what the device can do."""
     outcome = do("action_adjust_devices", targets=[target], attribute=attribute, delta=delta)
     assert changes(outcome) == [(target, {attribute: value})]
@@ -358,9 +356,7 @@ def test_a_cancelled_plan_is_told_by_its_targets(do: Do) -> None:
         ("action_set_reminder", {"text": "stretch", "at": "2026-03-02T19:00:00"}),
     ],
 )
-def test_a_step_run_twice_is_done_once(
-    home: SimulatedHome, do: Do, action: str, slots: dict[str, Any]
-) -> None:
+def test_a_step_run_twice_is_done_once(home: SimulatedHome, do: Do, action: str, slots: dict[str, Any]) -> None:
     """The step id is the key: the second run reports what the first one did, and changes nothing."""
     first = do(action, step="same", **slots)
     after = everything(home)
@@ -401,9 +397,7 @@ UNDONE = [
 
 
 @pytest.mark.parametrize(("action", "slots"), UNDONE)
-def test_undoing_brings_everything_back(
-    home: SimulatedHome, do: Do, action: str, slots: dict[str, Any]
-) -> None:
+def test_undoing_brings_everything_back(home: SimulatedHome, do: Do, action: str, slots: dict[str, Any]) -> None:
     """Whatever an action changed, restoring its effects leaves the home as it was."""
     do("action_start_timer", step="t", seconds=600, name="pasta")
     do("action_set_alarm", step="a", at="2026-03-04T06:00:00", repeat="day")

@@ -137,9 +137,7 @@ def test_loud_noise_and_tones_are_survived(recognizer: VoskRecognizer) -> None:
         assert len(transcript.text.split()) <= 3
 
 
-def test_size_of_chunks_does_not_matter(
-    recognizer: VoskRecognizer, spoken: tuple[AudioChunk, AudioChunk]
-) -> None:
+def test_size_of_chunks_does_not_matter(recognizer: VoskRecognizer, spoken: tuple[AudioChunk, AudioChunk]) -> None:
     """The same words come out of one chunk as of many."""
     texts = {heard(recognizer, spoken[1], seconds=seconds).text for seconds in (0.03, 0.5, 60)}
     assert texts == {SENTENCES[1]}
@@ -147,15 +145,11 @@ def test_size_of_chunks_does_not_matter(
 
 def test_wrong_rate_is_refused(recognizer: VoskRecognizer) -> None:
     """Sound at another rate would be heard as nonsense, so it is an error that says what to do."""
-    with pytest.raises(
-        SoundError, match=r"has 8000 samples a second .* hears 16000; read it with audio\.read"
-    ):
+    with pytest.raises(SoundError, match=r"has 8000 samples a second .* hears 16000; read it with audio\.read"):
         recognizer.transcribe([AudioChunk(b"\0\0", 8000)])
 
 
-def test_words_are_told_while_speaking(
-    recognizer: VoskRecognizer, spoken: tuple[AudioChunk, AudioChunk]
-) -> None:
+def test_words_are_told_while_speaking(recognizer: VoskRecognizer, spoken: tuple[AudioChunk, AudioChunk]) -> None:
     """Partial texts grow, a pause gives the whole so far with n-best, and the end gives everything."""
     stream = recognizer.stream()
     whole = AudioChunk(spoken[0].pcm + silence(1).pcm + spoken[1].pcm, 16000)
@@ -259,9 +253,7 @@ class Scripted:
         return json.dumps({"partial": self.said if isinstance(self.said, str) else ""})
 
     def FinalResult(self) -> str:  # noqa: N802
-        return json.dumps(
-            self.script.pop(0) if self.script else {"alternatives": [{"text": "", "confidence": 1}]}
-        )
+        return json.dumps(self.script.pop(0) if self.script else {"alternatives": [{"text": "", "confidence": 1}]})
 
 
 def piece(*texts: str) -> dict[str, object]:
@@ -344,9 +336,7 @@ def test_damaged_model_is_told(model: Path, tmp_path: Path) -> None:
         VoskRecognizer(damaged).transcribe([silence(0.1)])
 
 
-def test_folder_of_links_is_a_model(
-    model: Path, tmp_path: Path, spoken: tuple[AudioChunk, AudioChunk]
-) -> None:
+def test_folder_of_links_is_a_model(model: Path, tmp_path: Path, spoken: tuple[AudioChunk, AudioChunk]) -> None:
     """What a grammar will need: a folder that shares a model's files, not needed after loading."""
     view = linked(model, tmp_path / "view")
     recognizer = VoskRecognizer(view)

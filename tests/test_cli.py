@@ -460,9 +460,7 @@ def test_a_pause_ends_an_utterance() -> None:
     """Two sentences with a pause between them are two; guesses are told as they come."""
     pause: list[Transcript | None] = [None] * round(PAUSE_SECONDS * 10)
     guesses: list[str] = []
-    script = Script(
-        said("lock", False), said("lock it"), *pause, said("stop", False), said("stop it"), *pause
-    )
+    script = Script(said("lock", False), said("lock it"), *pause, said("stop", False), said("stop it"), *pause)
     heard = [transcript.text for transcript in ear(script, guesses).utterances(quiet(3))]
     assert heard == ["lock it", "stop it"]
     assert guesses == ["lock", "lock it", "stop", "stop it"]

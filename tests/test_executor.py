@@ -31,9 +31,7 @@ from dialogue.types import Entity, Moment, Outcome, Reading, Request, Schedule, 
 
 NOW = datetime(2026, 3, 2, 18)
 ROOT = Path(__file__).parents[1]
-DIM = Step(
-    "c:1.1.1", "action_change_devices", {"targets": ["light.spot"], "change": {"brightness": 40}}, "dim it"
-)
+DIM = Step("c:1.1.1", "action_change_devices", {"targets": ["light.spot"], "change": {"brightness": 40}}, "dim it")
 
 ACTIONS = """
     change_devices adjust_devices play_media media_control announce restore cancel_plan
@@ -263,9 +261,7 @@ def test_a_step_runs_over_http(server: int, home: SimulatedHome, responses: Resp
     assert [(one.target, one.change) for one in outcome.effects] == [("light.lamp", {"brightness": 20})]
     assert outcome.reason == "the shelf light cannot be dimmed"
     assert home.state("light.lamp") == {"state": "on", "brightness": 20, "color": "white"}
-    answer = run(
-        executor, "action_answer_state", step="http.2", targets=["light.lamp"], attribute="brightness"
-    )
+    answer = run(executor, "action_answer_state", step="http.2", targets=["light.lamp"], attribute="brightness")
     assert answer.responses == ("The lamp is at 20 percent.",)
 
 
@@ -292,9 +288,7 @@ Behave = Callable[[socket.socket], None]
 def read_request(wire: socket.socket) -> None:
     with wire.makefile("rb") as stream:
         lines = iter(stream.readline, b"\r\n")
-        length = next(
-            int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length")
-        )
+        length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
         for _ in lines:
             pass
         stream.read(length)

@@ -286,9 +286,7 @@ def test_a_reminder_waits_for_its_event(home: SimulatedHome) -> None:
     home.apply(Effect("sensor.outside", {"value": "-1"}))
     home.apply(Effect("sensor.outside", {"value": -2}))
     tick = home.tick(NOW)
-    assert [dict(effect.change) for effect in tick.effects] == [
-        {"said": "cover the plants", "id": "reminder.a"}
-    ]
+    assert [dict(effect.change) for effect in tick.effects] == [{"said": "cover the plants", "id": "reminder.a"}]
     assert home.tick(NOW).effects == ()
 
 

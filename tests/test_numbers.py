@@ -115,9 +115,7 @@ def test_every_position_has_its_own_list() -> None:
 
 def test_values_are_floats() -> None:
     """Range lists ask values whether they are whole, which only floats can answer in Python 3.11."""
-    values = [
-        value for row in ENGLISH_NUMBERS.spans(["5", "five", "1/2", "a", "thousand"]) for _, value in row
-    ]
+    values = [value for row in ENGLISH_NUMBERS.spans(["5", "five", "1/2", "a", "thousand"]) for _, value in row]
     assert values and all(isinstance(value, float) for value in values)
 
 

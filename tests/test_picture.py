@@ -121,9 +121,7 @@ def test_colors_only_add_color(assistant: Assistant) -> None:
     plain = turn_picture(turn, Brush(), NOW)
     colored = turn_picture(turn, Brush(colors=True), NOW)
     assert "\x1b[" in colored
-    assert [
-        line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", colored).splitlines()
-    ] == plain.splitlines()
+    assert [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", colored).splitlines()] == plain.splitlines()
 
 
 def test_ascii_terminals_get_ascii(assistant: Assistant) -> None:

@@ -39,9 +39,7 @@ def test_every_sentence_the_program_names_is_there(responses: Responses) -> None
     named = {name for text in sources for name in re.findall(r'"((?:utter|reason)_[a-z_]+[a-z])"', text)}
     assert len(named) > 30
     missing = [
-        name
-        for name in named
-        if not responses.has("reasons" if name.startswith("reason") else "responses", name)
+        name for name in named if not responses.has("reasons" if name.startswith("reason") else "responses", name)
     ]
     assert missing == []
 
@@ -168,8 +166,7 @@ def test_one_thing_and_several(responses: Responses) -> None:
     """One device is, several are, and so is a single one whose name is a plural."""
     slots: dict[str, Any] = {"domain": "light", "attribute": "state", "value": "on"}
     said = [
-        responses.render("utter_state", names=names, **slots)
-        for names in (["lamp"], ["lamp", "spot"], ["blinds"])
+        responses.render("utter_state", names=names, **slots) for names in (["lamp"], ["lamp", "spot"], ["blinds"])
     ]
     assert said == ["The lamp is on.", "The lamp and the spot are on.", "The blinds are on."]
 
@@ -249,9 +246,7 @@ def test_a_turn_with_everything_in_it(responses: Responses, home: SimulatedHome)
         ),
         planned("start dusty", Schedule(every=Moment(repeat="day", text="every day"))),
         planned("y", Schedule(at=datetime(2026, 3, 3, 7)), target="media_player.radio", media="the news"),
-        planned(
-            "z", Schedule(at=datetime(2026, 3, 3, 8)), changes=[{"target": LAMP, "before": {"state": "off"}}]
-        ),
+        planned("z", Schedule(at=datetime(2026, 3, 3, 8)), changes=[{"target": LAMP, "before": {"state": "off"}}]),
     ]
     said = responses.summary(
         home,

@@ -240,14 +240,10 @@ def test_many_at_once_get_what_they_asked_for(client: Any) -> None:
         for answer in answers:
             changes = [effect["change"] for effect in answer["effects"]]
             assert [change["state"] for change in changes if "state" in change] == ["on"]
-            assert [change["started"] for change in changes if "started" in change] == [
-                60 * (2 + number // 4)
-            ]
+            assert [change["started"] for change in changes if "started" in change] == [60 * (2 + number // 4)]
 
 
-def test_what_falls_due_is_done_and_told_in_the_next_answer(
-    assistant: Assistant, clock: StandingClock
-) -> None:
+def test_what_falls_due_is_done_and_told_in_the_next_answer(assistant: Assistant, clock: StandingClock) -> None:
     """While nobody speaks, the server does what is due; only the conversation it belongs to hears of it."""
     with served(assistant, SlowEars()) as client:
         say(client, "turn off the fountain in ten minutes and set a timer for five minutes", "den")
@@ -382,9 +378,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_the_description_is_valid() -> None:
-    validator = pytest.importorskip(
-        "openapi_spec_validator", reason="openapi-spec-validator is not installed"
-    )
+    validator = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator is not installed")
     validator.validate(openapi.document())
 
 

@@ -33,9 +33,7 @@ CONTENT = {
 
 
 def model_of(content: Mapping[str, bytes] = CONTENT) -> SpeechModel:
-    files = tuple(
-        ModelFile(path, len(data), hashlib.sha256(data).hexdigest()) for path, data in content.items()
-    )
+    files = tuple(ModelFile(path, len(data), hashlib.sha256(data).hexdigest()) for path, data in content.items())
     return SpeechModel("xx", "tiny-model", "Tiny", "MIT", "Nobody", "", "", "tiny_voice/models/xx", files)
 
 
@@ -48,9 +46,7 @@ def zipped(content: Mapping[str, bytes] = CONTENT, inside: str = "tiny-model") -
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def leftovers(cache: Path) -> list[str]:
@@ -143,9 +139,7 @@ def test_environment_may_name_the_model_itself(tmp_path: Path, monkeypatch: pyte
     assert speech_models.find("en") == speech_models.find("fr") == mine
 
 
-def test_known_model_of_another_language_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_known_model_of_another_language_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ONEBREATH_MODELS at the Mandarin model, English is not heard in Mandarin."""
     mandarin = hollow_model(tmp_path / "model", "zh")
     monkeypatch.setenv("ONEBREATH_MODELS", str(mandarin))
@@ -156,9 +150,7 @@ def test_known_model_of_another_language_is_not_taken(
 def test_environment_without_a_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A typo in the variable is told; an empty variable is none."""
     monkeypatch.setenv("ONEBREATH_MODELS", str(tmp_path / "typo"))
-    with pytest.raises(
-        SpeechModelError, match=r"ONEBREATH_MODELS=.*typo: .*correct the variable or unset it"
-    ):
+    with pytest.raises(SpeechModelError, match=r"ONEBREATH_MODELS=.*typo: .*correct the variable or unset it"):
         speech_models.find("en")
     monkeypatch.setenv("ONEBREATH_MODELS", "")
     assert speech_models.find("en") is None

@@ -62,9 +62,7 @@ def read(text: str) -> list[tuple[str, Moment]]:
     """What our automaton makes of the whole text, as (kind, moment)."""
     cut = grammar().text(text)
     found = grammar().spoken(cut)
-    return [
-        (spoken.kind, spoken.moment) for spoken in found if (spoken.start, spoken.end) == (0, len(cut.tokens))
-    ]
+    return [(spoken.kind, spoken.moment) for spoken in found if (spoken.start, spoken.end) == (0, len(cut.tokens))]
 
 
 @cache
@@ -81,9 +79,7 @@ def templates() -> Intents:
     data["lists"]["time_amount"] = {"range": {"from": 1, "to": 200, "fractions": "tenths"}}
     intents = Intents.from_dict(data)
     ordinals = {**ENGLISH.ordinals, "3rd": 3, "twenty second": 22, "thirty first": 31}
-    intents.slot_lists["ordinal"] = TextSlotList.from_tuples(
-        (word, number) for word, number in ordinals.items()
-    )
+    intents.slot_lists["ordinal"] = TextSlotList.from_tuples((word, number) for word, number in ordinals.items())
     digits = [f"{hour}:{minute:02}" for hour in (*range(25), "07") for minute in range(60)]
     intents.slot_lists["time_written"] = TextSlotList.from_tuples((text, text) for text in digits)
     return intents

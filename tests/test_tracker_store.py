@@ -110,9 +110,7 @@ values = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(), values, max_size=4))
-def test_any_value_survives_the_file(
-    tmp_path_factory: pytest.TempPathFactory, slots: dict[str, object]
-) -> None:
+def test_any_value_survives_the_file(tmp_path_factory: pytest.TempPathFactory, slots: dict[str, object]) -> None:
     """Numbers stay whole or broken, true stays true, text keeps every character."""
     store = SqliteTrackerStore(tmp_path_factory.mktemp("journal") / "journal.db")
     event = StepChanged("s", "done", slots=slots)  # type: ignore[arg-type]

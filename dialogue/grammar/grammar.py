@@ -65,7 +65,7 @@ class Grammar:
     def __init__(self, language: str, main: Compiled, times: Compiled, words: Mapping[str, Any]) -> None:
         self.language = language
         self.words = words
-        self.main = Machine(main, frozenset(words.get("labels", ())), _costs(words))
+        self.main = Machine(main, words)
         self.times = Machine(times)
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
@@ -260,10 +260,6 @@ class Grammar:
         }
         options[_SPOKEN] = Option({"kind": kind, "moment": moment}, 0.0)
         return Stretch(end, frozenset(options), options)
-
-
-def _costs(words: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
 
 
 _SPOKEN = -1

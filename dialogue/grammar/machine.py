@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dialogue.grammar.automaton import WILDCARD, Automaton, Edge, ListArc, State
 from dialogue.grammar.compiled import Block, Compiled
@@ -17,6 +18,7 @@ NAME_GAIN, NAME_GAIN_PER_LETTER = 0.02, 0.001
 LIST_COST = 0.004
 OWN_COST = 0.05
 LABEL_COST = 1.5
+TITLE_COST = 6.0
 _PLACES = frozenset({"name", "area", "floor"})
 
 
@@ -46,6 +48,7 @@ class Capture:
     wild: bool
     before: Capture | None
     label: bool = False
+    title: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Text:
     weights: tuple[float, ...]
     dangling: tuple[float, ...] = ()
     article: tuple[bool, ...] = ()
+    joined_verbs: frozenset[int] = frozenset()
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -110,15 +114,12 @@ class Text:
 class Machine:
     """One compiled grammar: its automaton, and which list references each value can serve."""
 
-    def __init__(
-        self,
-        compiled: Compiled,
-        labels: frozenset[str] = frozenset(),
-        costs: Mapping[str, float] | None = None,
-    ) -> None:
+    def __init__(self, compiled: Compiled, words: Mapping[str, Any] | None = None) -> None:
         self.compiled = compiled
-        self.labels = labels
-        self.costs = costs or {}
+        words = words or {}
+        self.labels = frozenset(words.get("labels", ()))
+        self.titles = frozenset(words.get("titles", ()))
+        self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
         self.automaton = Automaton(compiled.network)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
@@ -223,8 +224,8 @@ class Machine:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
         if item in self.compiled.network.loops and capture is not None and capture.wild:
-            longer = Capture(capture.slot, capture.start, following, None, True, capture.before, capture.label)
-            yield item, following, self._weight(text, position, capture.label), longer
+            longer = replace(capture, end=following)
+            yield item, following, self._weight(text, position, capture), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)
 
@@ -234,9 +235,10 @@ class Machine:
         symbol = self.compiled.network.symbols[arc.symbol]
         if symbol.list_name == WILDCARD:
             label = not self.labels.isdisjoint(symbol.domains)
-            new = Capture(arc.slot, position, position + 1, None, True, capture, label)
+            title = not self.titles.isdisjoint(symbol.domains)
+            new = Capture(arc.slot, position, position + 1, None, True, capture, label, title)
             extra = sum(self.costs.get(name, 0.0) for name in symbol.domains)
-            yield arc.target, position + 1, self._weight(text, position, label) + extra, new
+            yield arc.target, position + 1, self._weight(text, position, new) + extra, new
             return
         for stretch in text.lattice[position]:
             option = stretch.options.get(arc.symbol)
@@ -247,10 +249,15 @@ class Machine:
                     cost -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
                 yield arc.target, stretch.end, cost, new
 
-    def _weight(self, text: Text, position: int, label: bool) -> float:
-        """What a token costs in an open slot; names have no room for words that cut or qualify."""
+    def _weight(self, text: Text, position: int, capture: Capture) -> float:
+        """What a token costs in an open slot.
+
+        Names have no room for words that cut or qualify, titles none for a verb that was joined to them.
+        """
         weight = text.weights[position]
-        return weight if not label or weight <= WILD_COST else weight + LABEL_COST
+        if capture.title and position in text.joined_verbs:
+            weight += TITLE_COST
+        return weight if not capture.label or weight <= WILD_COST else weight + LABEL_COST
 
     def _scored(
         self,

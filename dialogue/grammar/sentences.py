@@ -47,7 +47,7 @@ class Source:
     intents: list[tuple[str, Mapping[str, Any], str]] = field(default_factory=list)
     operators: list[tuple[str, Any, str]] = field(default_factory=list)
     answers: list[tuple[str, Any, str]] = field(default_factory=list)
-    lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    lists: dict[str, tuple[Any, Place]] = field(default_factory=dict)
     rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     words: dict[str, Any] = field(default_factory=dict)
 
@@ -98,22 +98,51 @@ def add_file(source: Source, path: Path) -> None:
 
 def add_data(source: Source, data: Mapping[str, Any], file: str) -> None:
     """Merge one mapping in sentence-file form; ``file`` names it in errors."""
+    _check_keys(data, file)
     for intent, body in (data.get("intents") or {}).items():
         if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
             raise GrammarError(f"{_at(intent, file)}: intent {intent} needs 'data: [ - sentences: [...] ]'")
+        if not all(isinstance(block, Mapping) for block in body["data"]):
+            key = next(key for key in body if key == "data")
+            raise GrammarError(f"{_at(key, file)}: each entry of data is a mapping with 'sentences: [...]'")
         source.intents.append((intent, body, file))
     for kind, body in (data.get("operators") or {}).items():
         source.operators.append((kind, body, file))
     for intent, body in (data.get("answers") or {}).items():
         source.answers.append((intent, body, file))
     for name, body in (data.get("lists") or {}).items():
-        source.lists[name] = (body, file)
+        source.lists[name] = (body, _at(name, file))
     for name, body in (data.get("expansion_rules") or {}).items():
         source.rules[name] = (body, file)
     for name, body in (data.get("words") or {}).items():
         _merge_words(source.words, str(name), body)
     for word in data.get("skip_words") or ():
         source.operators.append(("filler", [word], file))
+
+
+def _check_keys(data: Mapping[str, Any], file: str) -> None:
+    """Refuse misspelled keys, and sections that are not what they must be."""
+    for key, body in data.items():
+        if key not in _SECTIONS:
+            raise GrammarError(f"{_at(key, file)}: unknown key {str(key)!r}; known are {', '.join(_SECTIONS)}")
+        wanted = _SECTIONS[key]
+        if wanted is not None and body is not None and not isinstance(body, wanted):
+            kind = "list" if wanted is list else "mapping"
+            raise GrammarError(f"{_at(key, file)}: {key} is a {kind}")
+
+
+_SECTIONS: Mapping[str, type | None] = {
+    "language": None,
+    "settings": dict,
+    "responses": dict,
+    "intents": dict,
+    "lists": dict,
+    "expansion_rules": dict,
+    "skip_words": list,
+    "operators": dict,
+    "answers": dict,
+    "words": dict,
+}
 
 
 def _merge_words(words: dict[str, Any], name: str, body: Any) -> None:
@@ -148,13 +177,13 @@ def compile_source(source: Source) -> tuple[Compiled, Compiled]:
     for intent, body, file in source.intents:
         for data in body["data"]:
             compiler = times if (body.get("kind") or data.get("kind")) == "time" else main
-            compiler.add_block(_block(intent, data, body, file), data, file)
+            compiler.add_block(_block(intent, data, body, file), data, _at(intent, file))
     for kind, entries in (("operator", source.operators), ("answer", source.answers)):
         for name, body, file in entries:
             data = body if isinstance(body, Mapping) else {"sentences": body}
             extra = {str(key): _plain(value) for key, value in data.items() if key not in ("sentences", "slots")}
             block = Block(str(name), kind, _plain(data.get("slots") or {}), extra=extra)
-            main.add_block(block, data, file)
+            main.add_block(block, data, _at(name, file))
     return main.finish(), times.finish()
 
 
@@ -183,13 +212,14 @@ class _Compiler:
         self.rules: dict[str, Expression] = {}
         self.used_lists: set[str] = set()
 
-    def add_block(self, block: Block, data: Mapping[str, Any], file: str) -> None:
+    def add_block(self, block: Block, data: Mapping[str, Any], place: Place) -> None:
+        file = place.file
         sentences = data.get("sentences")
         if not isinstance(sentences, list) or not sentences:
-            raise GrammarError(f"{_at(block.intent, file)}: {block.intent} has no sentences")
+            raise GrammarError(f"{place}: {block.intent} has no sentences")
         local = _Local(block, data.get("expansion_rules") or {}, data.get("lists") or {}, file)
         for name, body in local.lists.items():
-            self._add_list(f"{block.intent}.{name}", body, file)
+            self._add_list(f"{block.intent}.{name}", body, _at(name, file))
         self.compiled.blocks.append(block)
         for text in sentences:
             self._add_sentence(str(text), _at(text, file), local)
@@ -317,33 +347,33 @@ class _Compiler:
             network.loops.add(target)
         return target
 
-    def _add_list(self, name: str, body: Any, file: str) -> None:
+    def _add_list(self, name: str, body: Any, place: Place) -> None:
         if name in self.used_lists:
             return
         self.used_lists.add(name)
         if not isinstance(body, Mapping):
-            raise GrammarError(f"{_at(name, file)}: list {name} needs 'values', 'range' or 'wildcard: true'")
+            raise GrammarError(f"{place}: list {name} needs 'values', 'range' or 'wildcard: true'")
         if str(body.get("wildcard", "")).lower() in ("true", "yes"):
             self.compiled.wildcards.add(name)
         elif "range" in body:
-            self.compiled.ranges[name] = _range(body["range"], _at(name, file))
+            self.compiled.ranges[name] = _range(body["range"], place)
         elif isinstance(body.get("values"), list):
             for value in body["values"]:
-                self._add_value(name, value, file)
+                self._add_value(name, value, place)
         else:
-            raise GrammarError(f"{_at(name, file)}: list {name} needs 'values', 'range' or 'wildcard: true'")
+            raise GrammarError(f"{place}: list {name} needs 'values', 'range' or 'wildcard: true'")
 
-    def _add_value(self, name: str, value: Any, file: str) -> None:
+    def _add_value(self, name: str, value: Any, listed: Place) -> None:
         if isinstance(value, Mapping):
             text, out = value.get("in"), value.get("out", value.get("in"))
             domain = (value.get("context") or {}).get("domain")
-            cost = float(value.get("cost", 0.0))
+            cost = _cost(value.get("cost", 0.0), listed)
         else:
             text, out, domain, cost = value, value, None, 0.0
         if text is None:
-            raise GrammarError(f"{_at(name, file)}: a value of list {name} has no 'in'")
+            raise GrammarError(f"{listed}: a value of list {name} has no 'in'")
         out = str(out) if isinstance(out, LineText) else out
-        place = _at(text, file)
+        place = _at(text, listed.file) if getattr(text, "line", 0) else listed
         for spelling in _spellings(_parse(str(text), place), place):
             self.compiled.values.append((str(spelling), ListValue(str(name), out, _plain(domain), cost)))
 
@@ -376,7 +406,16 @@ def _spaced(items: Iterable[Expression]) -> list[Expression]:
     return spaced
 
 
+def _cost(cost: Any, place: Place) -> float:
+    try:
+        return float(cost)
+    except (TypeError, ValueError):
+        raise GrammarError(f"{place}: the cost of a value is a number, not {cost!r}") from None
+
+
 def _range(body: Mapping[str, Any], place: Place) -> Range:
+    if not isinstance(body, Mapping):
+        raise GrammarError(f"{place}: a range needs numbers 'from' and 'to'")
     try:
         multiplier = body.get("multiplier")
         return Range(

@@ -111,9 +111,7 @@ def free_text(question: Question, text: str, words: Mapping[str, Any]) -> dict[s
 def described(question: Question, text: str, scene: Scene) -> dict[str, Value] | None:
     """The one choice whose name holds a word that was said and no other choice has ("the corner one")."""
     said = set(text.casefold().split())
-    fitting = [
-        one for one in question.choices if any(said & set(name.split()) for name in _names(scene, one))
-    ]
+    fitting = [one for one in question.choices if any(said & set(name.split()) for name in _names(scene, one))]
     if len(fitting) != 1:
         return None
     return {question.slot: fitting[0] if question.slot == "target" else fitting}

@@ -132,6 +132,7 @@ def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
     if utterance.retracted:
         _withdraw(planning, planning.open_questions())
     left: list[str] = []
+    held = {request.held for request in utterance.requests}
     for text in utterance.unexplained:
         for question in planning.open_questions():
             slots = answers.free_text(question, text, planning.scene.words)
@@ -140,7 +141,7 @@ def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
                 _fill(planning, question, slots)
                 break
         else:
-            left.append(text)
+            left += [text] if text not in held else []  # what is held is reported with its request
     return left
 
 
@@ -190,6 +191,8 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
     if request.intent in answers.ANSWERS or request.reading.bare:
         if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
             planning.report(request, "no_verb" if request.reading.bare else "not_understood")
+        for when in request.when:
+            _take_time(planning, request, when)
         return
     if request.negated or request.intent in ("LeaveAlone", "KeepState"):
         planning.scene.groups.append(devices_of(request, planning.scene))
@@ -249,6 +252,15 @@ def _as(exception: Reading, request: Reading) -> Reading:
 
 def _named(entities: Sequence[Entity]) -> bool:
     return any(entity.name == "name" for entity in entities)
+
+
+def _take_time(planning: _Planning, request: Request, when: When) -> None:
+    """A time said along with an answer answers another question, or is reported."""
+    slot = "length" if when.kind == "for" else "moment"
+    reading = Reading("Inform", (Entity(slot, when.moment, when.text),))  # type: ignore[arg-type]
+    answer = replace(request, reading=reading, alternatives=(), when=())
+    if when.moment is None or not _take_answer(planning, answer):
+        planning.not_done.append(NotDone(when.text, planning.reason("not_understood")))
 
 
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
@@ -703,12 +715,27 @@ def _repeat(planning: _Planning, number: int, request: Request) -> None:
         _plan_request(planning, number, earlier)
 
 
+def _retry(planning: _Planning, number: int, request: Request) -> None:
+    """ "Try again": the newest steps that failed, once more."""
+    state = planning.tracker.state
+    for turn in reversed(state.turns):
+        steps = [state.steps[one] for one in turn.steps if one in state.steps]
+        failed = [step for step in steps if step.status == "failed"]
+        if failed:
+            for position, step in enumerate(failed):
+                step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
+                _record(planning, number, replace(step, id=step_id, status="pending", reason=""))
+            return
+    planning.report(request, "nothing_failed")
+
+
 _SPECIAL: Mapping[str, Callable[[_Planning, int, Request], None]] = {
     "Undo": _undo,
     "CancelPlan": _cancel_plan,
     "AskSchedule": _ask_schedule,
     "AskHistory": _ask_history,
     "Repeat": _repeat,
+    "Retry": _retry,
     "Reschedule": _reschedule,
     "TakeBack": _take_back,
 }

@@ -165,11 +165,12 @@ class Charts:
     def _doubting(self, text: Text, sure: frozenset[int]) -> Text:
         """The text with open slots dearer where inside them a request or a correction seems to begin."""
         words = [token.key.strip() for token in text.tokens]
-        begins = sure | {
+        joined = frozenset(
             at for at in range(1, len(words)) if words[at - 1] in self._joiners and words[at] in self._verbs
-        }
+        )
+        begins = sure | joined
         heavier = (weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights))
-        return replace(text, weights=tuple(heavier))
+        return replace(text, weights=tuple(heavier), joined_verbs=joined)
 
     def _operators(self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]) -> Iterator[Item]:
         for end, found in row:

@@ -165,7 +165,8 @@ def test_latency(
         return sum(read(line) is not None for line in lines)
 
     measure: Callable[..., int] = benchmark.pedantic
-    assert measure(read_all, rounds=3, warmup_rounds=1) > 0
+    understood = measure(read_all, rounds=3, warmup_rounds=1)
+    assert understood > 0 or kind == "compounds", "not one single sentence was understood"
     assert benchmark.stats is not None
     spent = times[kind, reader] = 1000 * benchmark.stats.stats.median / len(lines)
     benchmark.extra_info["ms a line"] = round(spent, 3)
