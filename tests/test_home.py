@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,12 +55,9 @@ def test_unquoted_on_and_off_keep_their_meaning(home: SimulatedHome) -> None:
 
 
 @pytest.mark.parametrize("name", ["effects", "home_assistant"])
-def test_reads_the_benchmark_homes(name: str) -> None:
+def test_reads_the_benchmark_homes(name: str, bench: Path) -> None:
     """Both homes of the benchmarks load, with every device in the state the file gives."""
-    bench = os.environ.get("ONEBREATH_BENCH")
-    if not bench:
-        pytest.skip("set ONEBREATH_BENCH to the benchmark folder")
-    home = load_home(Path(bench) / name / "home.yaml")
+    home = load_home(bench / name / "home.yaml")
     assert len(home.devices) > 20
     door = home.state("lock.back_door")["state"]
     assert door == "unlocked"
