@@ -224,7 +224,9 @@ class Machine:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
         if item in self.compiled.network.loops and capture is not None and capture.wild:
-            longer = replace(capture, end=following)
+            longer = Capture(
+                capture.slot, capture.start, following, None, True, capture.before, capture.label, capture.title
+            )
             yield item, following, self._weight(text, position, capture), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)

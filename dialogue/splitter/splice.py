@@ -21,7 +21,7 @@ OTHER_INTENT, OTHER_SLOTS, FEWER_SLOTS = 0.3, 0.25, 0.02
 UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 OPENS_WITH_VERB = 1.0
-MOST_SPLICES = 6
+MOST_SPLICES = 14
 MOST_REMEMBERED = 500
 MOST_THINGS = 5
 MOST_TRIES = 200
@@ -67,7 +67,10 @@ class Splicer:
         base = self._sentence(last.meant)
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
+        inside_text = set() if correcting else _inside_open_text(last)
         for cut in range(base.size - 1 if correcting else base.size, -1, -1):
+            if cut in inside_text:
+                continue
             for end, reached in self._ends(chart, base, cut, start):
                 if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
                     continue
@@ -282,6 +285,14 @@ def _anchored(text: Text, cut: int, length: int) -> bool:
         for start in range(cut, cut + length)
         for stretch in text.lattice[start]
     )
+
+
+def _inside_open_text(last: Core) -> set[int]:
+    """Places in the middle of a request's open text; only a correction goes on from there."""
+    if not last.readings:
+        return set()
+    offset = last.start if last.kind == "full" else 0  # whole requests were read where they stand
+    return {at - offset for first, end in last.readings[0].wild for at in range(first + 1, end + 1)}
 
 
 def _places(reading: Reading) -> list[tuple[str, str]]:
