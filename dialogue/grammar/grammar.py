@@ -31,15 +31,6 @@ _NOT_SENTENCES = ("responses", "numbers")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch that templates accept, with the numbers of those templates."""
-
-    start: int
-    end: int
-    templates: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Sorted:
     """Accepted templates by what they are; ``sure`` says that one is a request without open text."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dialogue.context import ContextState
 from dialogue.grammar.times import length, resolve
 from dialogue.policy.conditions import resolved
 from dialogue.policy.steps import items
@@ -127,8 +126,3 @@ def best_question(
             if slots is not None:
                 return question, slots
     return None
-
-
-def open_steps(state: ContextState) -> list[Step]:
-    """The steps that wait for an answer, in the order of their questions."""
-    return [state.steps[question.step] for question in state.questions if question.step in state.steps]

@@ -11,7 +11,7 @@ from typing import Any
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Device
 from dialogue.policy.conditions import resolved
-from dialogue.policy.targets import Found, Scene, areas_called, find
+from dialogue.policy.targets import Found, Scene, find
 from dialogue.types import Moment, Reading, Request, Value
 
 
@@ -667,7 +667,3 @@ def devices_of(request: Request, scene: Scene) -> tuple[str, ...]:
     """The devices a request speaks of, whatever it asks of them (for exceptions)."""
     found = find(scene, request.reading, _any)
     return found.ids or found.choices
-
-
-def place_areas(scene: Scene, word: str) -> set[str]:
-    return areas_called(scene.home, word)
