@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from dialogue import scheduler
@@ -132,6 +132,8 @@ class Assistant:
         if first is None or first.status not in ("done", "scheduled"):
             self._note(tracker, reverse, "skipped", happened=None)
             return
+        if reverse.schedule is None and first.status == "scheduled":
+            return  # its time begins when the first happens
         if first.status == "done":
             effects = tracker.state.effects.get(first.id, ())
         else:
@@ -201,10 +203,18 @@ class Assistant:
                 [StepChanged(step.id, "scheduled", slots=slots, schedule=again, time=self.clock.now())],
             )
         for reverse in [one for one in tracker.state.steps.values() if one.reverses == step.id]:
-            if reverse.status == "scheduled" and tracker.state.steps[step.id].status == "done":
+            if reverse.status in ("scheduled", "pending") and tracker.state.steps[step.id].status == "done":
                 effects = tracker.state.effects.get(step.id, ())
                 slots = {**reverse.slots, "changes": [_reversal(effect) for effect in effects]}
-                self.store.append(tracker, [StepChanged(reverse.id, "scheduled", slots=slots)])
+                schedule = reverse.schedule or self._lasting(reverse)
+                changed = StepChanged(reverse.id, "scheduled", slots=slots, schedule=schedule)
+                self.store.append(tracker, [changed])
+
+    def _lasting(self, reverse: Step) -> Schedule:
+        """When a change is taken back whose time began just now."""
+        seconds = reverse.slots.get("after")
+        assert isinstance(seconds, int | float)
+        return Schedule(at=self.clock.now() + timedelta(seconds=seconds))
 
     def _next_time(self, step: Step) -> Schedule | None:
         from dialogue.grammar.times import next_repeat

@@ -399,18 +399,25 @@ def _record(planning: _Planning, number: int, step: Step) -> None:
 
 
 def _add_reverse(planning: _Planning, number: int, step: Step, found: Timing) -> None:
-    """The step that takes the change back; what it restores is known when the step has run."""
+    """The step that takes the change back; what it restores is known when the step has run.
+
+    Where the step waits for an event, so does its reverse: ``after`` (seconds) says how long it then lasts.
+    """
+    waits = step.schedule is not None and step.schedule.on is not None
     start = step.schedule.at if step.schedule and step.schedule.at else planning.scene.now
-    due = back_at(found, start)
+    due = None if waits and found.back_after is not None else back_at(found, start)
+    slots: dict[str, Value] = {"changes": []}
+    if due is None and found.back_after is not None:
+        slots["after"] = found.back_after
     reverse = Step(
         id=f"{step.id}r",
         action="action_restore",
-        slots={"changes": []},
+        slots=slots,
         text=step.text,
         status="pending",
         waits_for=(step.id,),
         if_done=True,
-        schedule=Schedule(at=due),
+        schedule=Schedule(at=due) if due is not None else None,
         reverses=step.id,
     )
     planning.steps.append(reverse)

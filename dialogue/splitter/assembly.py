@@ -22,10 +22,15 @@ class Draft:
     negated: bool = False
     exceptions: list[Draft] = field(default_factory=list)
     when: list[When] = field(default_factory=list)
+    inherited: list[When] = field(default_factory=list)
     after: list[Draft] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     if_done: bool = False
     replaces: bool = False
+
+    def begins(self) -> list[When]:
+        """The times and conditions of a request: its own, or those of the one whose verb it shares."""
+        return self.when or self.inherited
 
 
 @dataclass(slots=True)
@@ -147,6 +152,7 @@ class _Assembly:
         """ "... and close the blinds now": the time said before does not reach this request."""
         if self.last is not None and not self.joined and not self.prefix:
             self.last.when = [when for when in self.last.when if when not in self.fronted]
+            self.last.inherited = []
 
     def _except(self, item: Item) -> None:
         """What is left out of the request before, or, at the start, of the one that follows."""
@@ -223,6 +229,8 @@ class _Assembly:
         self._set_polarity(draft, prefix, spliced)
         self._order(draft, prefix)
         draft.when += self.fronted
+        if spliced and self.last is not None and not draft.when:
+            draft.inherited = [when for when in self.last.begins() if _sort(when) != "end"]
         if core.kind == "fragment" and self.last is None and core.base is not None and not draft.when:
             draft.when = list(core.base.when)
         if self.joined != "and":
@@ -337,7 +345,7 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         alternatives=_alternatives(first, others),
         negated=draft.negated,
         exceptions=tuple(_finished(exception, [], chart) for exception in draft.exceptions),
-        when=tuple(draft.when),
+        when=tuple(draft.begins()),
         after=tuple(sorted({drafts.index(one) for one in draft.after if one in drafts})),
         if_done=draft.if_done,
         held=" ".join(draft.held),
