@@ -193,7 +193,7 @@ class Assistant:
             self._fire(step, tracker, happened)
 
     def _fire(self, step: Step, tracker: Tracker, happened: _Happened) -> None:
-        """Run a scheduled step; one that repeats is planned again first, so that it is never lost."""
+        """Run a scheduled step; then plan its next time, and when a change that lasts is taken back."""
         again = self._next_time(step)
         self._run(step, tracker, happened)
         if again is not None:

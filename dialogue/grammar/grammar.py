@@ -58,6 +58,7 @@ class Grammar:
         self.words = words
         self.main = Machine(main, words)
         self.times = Machine(times)
+        self._time_symbols = {name: self.main.symbols_of(name) for name in ("moment", "length")}
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
@@ -246,8 +247,8 @@ class Grammar:
         cost = BARE_TIME if kind == "bare" else 0.0
         options = {
             number: Option(moment, cost)  # type: ignore[arg-type]
-            for number, symbol in enumerate(self.main.compiled.network.symbols)
-            if symbol.list_name == name and kind not in ("for", "until")
+            for number in self._time_symbols[name]
+            if kind not in ("for", "until")
         }
         options[_SPOKEN] = Option({"kind": kind, "moment": moment}, 0.0)
         return Stretch(end, frozenset(options), options)

@@ -128,11 +128,12 @@ class Machine:
             if symbol.list_name in compiled.ranges
         ]
         self._numbers: dict[tuple[float, float], dict[int, Option]] = {}
-        self._ordinals = self._symbols_of("ordinal")
-        self._any_number = self._symbols_of("number")
-        self.things = frozenset(number for name in _PLACES for number in self._symbols_of(name))
+        self._ordinals = self.symbols_of("ordinal")
+        self._any_number = self.symbols_of("number")
+        self.things = frozenset(number for name in _PLACES for number in self.symbols_of(name))
 
-    def _symbols_of(self, list_name: str) -> list[int]:
+    def symbols_of(self, list_name: str) -> list[int]:
+        """The list references of the templates that name this list."""
         symbols = enumerate(self.compiled.network.symbols)
         return [number for number, symbol in symbols if symbol.list_name == list_name]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dialogue.grammar.times import length, resolve
 from dialogue.policy.conditions import resolved
-from dialogue.policy.steps import items
+from dialogue.policy.steps import items, whole
 from dialogue.policy.targets import Scene, areas_called, spellings
 from dialogue.types import Condition, Moment, Question, Reading, Request, Step, Value
 
@@ -26,7 +26,7 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
         case "seconds":
             said = reading.get("length")
             seconds = length(said) if isinstance(said, Moment) else None
-            return None if seconds is None else {"seconds": int(seconds) if seconds == int(seconds) else seconds}
+            return None if seconds is None else {"seconds": whole(seconds)}
         case "at":
             return _time(step, reading, scene)
         case "value":

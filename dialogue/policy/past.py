@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dialogue.context import ContextState
+from dialogue.context import ContextState, PastTurn
 from dialogue.policy.targets import Scene, find
 from dialogue.types import Effect, Reading, Request, Step
 
 
-def steps_of_turn(state: ContextState, back: int = 0) -> list[Step]:
-    """The steps of the newest turn that led to any (``back`` of them earlier)."""
-    turns = [turn for turn in state.turns if any(one in state.steps for one in turn.steps)]
-    if back >= len(turns):
-        return []
-    return [state.steps[one] for one in turns[-1 - back].steps if one in state.steps]
+def steps_of_turn(state: ContextState) -> list[Step]:
+    """The steps of the newest turn that led to any."""
+    for turn in reversed(state.turns):
+        steps = steps_of(state, turn)
+        if steps:
+            return steps
+    return []
+
+
+def steps_of(state: ContextState, turn: PastTurn) -> list[Step]:
+    """The steps that a turn led to."""
+    return [state.steps[one] for one in turn.steps if one in state.steps]
 
 
 def changing(state: ContextState, steps: Sequence[Step]) -> list[Step]:
@@ -31,8 +37,7 @@ def _changes(state: ContextState, step: Step) -> list[Effect]:
 def undoable(state: ContextState) -> list[Step]:
     """The steps of the newest turn with anything to undo. Reverses of steps come along with them."""
     for turn in reversed(state.turns):
-        steps = [state.steps[one] for one in turn.steps if one in state.steps]
-        found = changing(state, steps)
+        found = changing(state, steps_of(state, turn))
         if found:
             return found
     return []
@@ -43,17 +48,13 @@ def to_undo(request: Request, state: ContextState) -> list[Step]:
     steps = undoable(state)
     which = request.reading.get("which")
     if request.reading.get("scope") == "all" or not isinstance(which, int):
-        return steps[-1:] if _last_thing(request) else steps
+        return steps
     groups = _by_request([step for step in steps if not step.reverses])
     if which > len(groups):
         return []
     chosen = groups[-1] if which == -1 else groups[which - 1]
     ids = {step.id for step in chosen}
     return [step for step in steps if step.id in ids or step.reverses in ids]
-
-
-def _last_thing(request: Request) -> bool:
-    return request.reading.get("which") == -1
 
 
 def _by_request(steps: Sequence[Step]) -> list[list[Step]]:

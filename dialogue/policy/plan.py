@@ -726,8 +726,7 @@ def _retry(planning: _Planning, number: int, request: Request) -> None:
     """ "Try again": the newest steps that failed, once more."""
     state = planning.tracker.state
     for turn in reversed(state.turns):
-        steps = [state.steps[one] for one in turn.steps if one in state.steps]
-        failed = [step for step in steps if step.status == "failed"]
+        failed = [step for step in past.steps_of(state, turn) if step.status == "failed"]
         if failed:
             for position, step in enumerate(failed):
                 step_id = f"{planning.prefix}.{number + 1}.{position + 1}"

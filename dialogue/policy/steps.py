@@ -301,10 +301,11 @@ def _start_timer(request: Request, scene: Scene) -> list[Draft]:
         slots["area"] = area
     if wanted is None:
         return [Draft("action_start_timer", slots, ask=Ask("seconds", "how_long"))]
-    return [Draft("action_start_timer", {**slots, "seconds": _whole(wanted)})]
+    return [Draft("action_start_timer", {**slots, "seconds": whole(wanted)})]
 
 
-def _whole(number: float) -> float | int:
+def whole(number: float) -> float | int:
+    """A number without a needless fraction."""
     return int(number) if float(number).is_integer() else number
 
 
@@ -350,7 +351,7 @@ def _move_timer(sign: int) -> Builder:
         fitting = timers(moved, scene)
         if not fitting or delta is None:
             return [Draft(problem="no_timer")]
-        slots: dict[str, Value] = {"timer": fitting[-1].id, "delta": _whole(sign * delta)}
+        slots: dict[str, Value] = {"timer": fitting[-1].id, "delta": whole(sign * delta)}
         return [Draft("action_change_timer", slots)]
 
     return build
@@ -361,7 +362,7 @@ def _change_timer(request: Request, scene: Scene) -> list[Draft]:
     fitting, wanted = timers(reading, scene), seconds(request.reading)
     if not fitting or wanted is None:
         return [Draft(problem="no_timer")]
-    return [Draft("action_change_timer", {"timer": fitting[-1].id, "seconds": _whole(wanted)})]
+    return [Draft("action_change_timer", {"timer": fitting[-1].id, "seconds": whole(wanted)})]
 
 
 def moment_of(request: Request) -> Moment | None:
