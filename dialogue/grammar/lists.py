@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dialogue.grammar.tokens import Token, tokenize
@@ -22,12 +22,23 @@ class ListValue:
 @dataclass(slots=True)
 class _Node:
     branches: dict[str, _Node] = field(default_factory=dict)
-    values: list[ListValue] = field(default_factory=list)
+    values: tuple[ListValue, ...] = ()
+    beginnings: set[str] = field(default_factory=set)
+
+    def branch(self, word: str) -> _Node:
+        """The node after a word, made on first use."""
+        if word not in self.branches:
+            self.branches[word] = _Node()
+            self.beginnings.update(word[:size] for size in range(1, len(word)))
+        return self.branches[word]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs."""
+    """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs.
+
+    ``values`` is the tree's own tuple, the same object for the same spelling.
+    """
 
     end: int
     values: tuple[ListValue, ...]
@@ -46,9 +57,9 @@ class ValueTree:
     def add(self, text: str, value: ListValue) -> None:
         node = self._root
         for token in tokenize(text):
-            node = node.branches.setdefault(token.key.strip(), _Node())
+            node = node.branch(token.word)
         if node is not self._root and value not in node.values:
-            node.values.append(value)
+            node.values = (*node.values, value)
 
     def extend(self, entries: Iterable[tuple[str, ListValue]]) -> None:
         for text, value in entries:
@@ -56,24 +67,31 @@ class ValueTree:
 
     def find(self, tokens: Sequence[Token], begin: int) -> list[Found]:
         """Every value that starts at token ``begin``."""
+        word = tokens[begin].word
+        root = self._root
+        if word not in root.branches and word not in root.beginnings:
+            return []
         found: list[Found] = []
-        todo = [(self._root, begin, 0.0)]
+        todo = [(root, begin, 0.0)]
         while todo:
             node, position, cost = todo.pop()
             if node.values:
-                found.append(Found(position, tuple(node.values), cost))
-            if position >= len(tokens) or not node.branches:
-                continue
-            word = tokens[position].key.strip()
-            branch = node.branches.get(word)
-            if branch is not None:
-                todo.append((branch, position + 1, cost))
-            joined = word
-            for extra in range(1, 4):
-                if position + extra >= len(tokens):
-                    break
-                joined += tokens[position + extra].key.strip()
-                branch = node.branches.get(joined)
-                if branch is not None:
-                    todo.append((branch, position + extra + 1, cost + SPLIT_COST))
+                found.append(Found(position, node.values, cost))
+            if position < len(tokens) and node.branches:
+                todo += _onward(node, tokens, position, cost)
         return found
+
+
+def _onward(
+    node: _Node, tokens: Sequence[Token], position: int, cost: float
+) -> Iterator[tuple[_Node, int, float]]:
+    """The nodes after the next word, also where it was written in up to four parts."""
+    word = tokens[position].word
+    if word in node.branches:
+        yield node.branches[word], position + 1, cost
+    for following in range(position + 1, min(position + 4, len(tokens))):
+        if word not in node.beginnings:
+            return
+        word += tokens[following].word
+        if word in node.branches:
+            yield node.branches[word], following + 1, cost + SPLIT_COST

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from hassil.expression import (
 from hassil.parser import ParseError
 
 from dialogue.errors import GrammarError
-from dialogue.grammar.automaton import WILDCARD, ListArc, Symbol
 from dialogue.grammar.compiled import Block, Compiled, Place, Range, Template
 from dialogue.grammar.lists import ListValue
+from dialogue.grammar.network import WILDCARD, ListArc, Symbol
+from dialogue.grammar.paths import NOTHING, paths_of
 from dialogue.grammar.tokens import tokenize
 
 HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
@@ -234,14 +235,9 @@ class _Compiler:
         network.finals[end] = len(self.compiled.templates)
         wild = len(network.loops) > loops
         plain = not any(network.lists[first:])
-        open_end = any(
-            end in network.closure((state,)) | network.across_spaces((state,))
-            for state in network.loops
-            if state >= first
-        )
         block = len(self.compiled.blocks) - 1
         self.compiled.templates.append(
-            Template(block, str(text), place, wild, self._bare(expression, local), plain, open_end)
+            Template(block, str(text), place, wild, self._bare(expression, local), plain)
         )
 
     def _bare(self, expression: Expression, local: _Local) -> bool:
@@ -289,7 +285,7 @@ class _Compiler:
                 continue
             for token in tokenize(run):
                 target = network.new_state()
-                network.pieces[state] += ((token.key.strip(), target),)
+                network.pieces[state] += ((token.word, target),)
                 state = target
         return state
 
@@ -378,7 +374,12 @@ class _Compiler:
             self.compiled.values.append((str(spelling), ListValue(str(name), out, _plain(domain), cost)))
 
     def finish(self) -> Compiled:
-        return self.compiled
+        """The compiled grammar with its paths, and the templates marked that may end in open text."""
+        compiled = self.compiled
+        compiled.paths = paths_of(compiled.network)
+        for number in {compiled.paths.accepts[state] for state in compiled.paths.loops} - {NOTHING}:
+            compiled.templates[number] = replace(compiled.templates[number], open_end=True)
+        return compiled
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PIECES = re.compile(
     r"(?P<number>\d+(?:[.,:/]\d+)*)"
@@ -17,22 +17,20 @@ _PIECES = re.compile(
 _GLUED = {"mark", "possessive", "han"}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token. ``key`` is its folded text, with a leading space where a space came before it.
+class Token(NamedTuple):
+    """One token: its folded ``word``, and whether a space came before it.
 
-    ``pause`` is the weight of a break heard or written before the token (a comma counts as 1.0);
-    ``heard_for`` holds keys of words that speech recognition may have taken it for.
+    ``key`` is both in one: the word, with a leading space where a space came before it. ``pause`` is the weight of
+    a break heard or written before the token (a comma counts as 1.0); ``heard_for`` holds keys of words that
+    speech recognition may have taken it for.
     """
 
     text: str
+    word: str
+    spaced: bool
     key: str
     pause: float = 0.0
     heard_for: tuple[str, ...] = ()
-
-    @property
-    def spaced(self) -> bool:
-        return self.key.startswith(" ")
 
 
 def tokenize(text: str) -> list[Token]:
@@ -48,6 +46,7 @@ def tokenize(text: str) -> list[Token]:
             continue
         glued = kind in _GLUED or (match.start() == previous_end and previous_kind in ("number", "han"))
         piece = match.group()
-        tokens.append(Token(piece, piece.casefold() if glued else f" {piece.casefold()}", pause))
+        word = piece.casefold()
+        tokens.append(Token(piece, word, not glued, word if glued else f" {word}", pause))
         pause, previous_end, previous_kind = 0.0, match.end(), kind
     return tokens

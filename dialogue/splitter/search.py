@@ -44,7 +44,7 @@ class Signature(NamedTuple):
     prefix: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Path:
     """A reading of the tokens so far.
 
