@@ -25,6 +25,7 @@ UNANNOUNCED = 0.15
 OVER_REQUEST = 0.5
 UNSAID = 1.0
 DOUBTFUL = 2.0
+PART_OF_TEXT = 2.0
 OLD, MOST_OLD = 0.1, 5
 MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
@@ -49,8 +50,9 @@ class Path:
     """A reading of the tokens so far.
 
     ``clause`` is ``start`` (a request may begin), ``done`` (one just ended), ``quoted`` (one just ended in words
-    said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow) or
-    ``excepting`` (an exception was named, and more may follow).
+    said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow),
+    ``excepting`` (an exception was named, and more may follow) or ``told`` (something was said that asks for
+    nothing; times that follow belong to it).
     ``prefix`` holds the operators that wait for their request.
     """
 
@@ -243,8 +245,13 @@ def _followed(path: Path, item: Item) -> Path | None:
     """The path with one more item; None where the item may not stand there."""
     cost, end = path.cost + item.cost, item.end
     match item.kind:
-        case "filler" | "remark":
+        case "filler":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "remark" if not path.prefix:
+            cost += PART_OF_TEXT if _text_goes_on(path) else 0.0
+            return Path(end, cost, path, item, path.last, "told")
+        case "when" | "condition" if path.clause == "told":
+            return Path(end, cost, path, item, path.last, "told")
         case "unexplained":
             return Path(end, cost, path, item, path.last, "start", False, path.prefix)
         case "and" | "then":
@@ -276,6 +283,13 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "start", False, prefix)
         case _:
             return None
+
+
+def _text_goes_on(path: Path) -> bool:
+    """Whether what follows may be part of a text (a message, a reminder) that was just dictated."""
+    if path.last is None or not path.last.readings or path.last.kind == "remembered":
+        return False
+    return path.last.readings[0].dictated and (path.clause in ("done", "quoted") or path.joined)
 
 
 def _cut(path: Path) -> bool:
