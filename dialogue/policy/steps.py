@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Device
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Found, Scene, find
-from dialogue.types import Moment, Reading, Request, Value
+from dialogue.types import Condition, Moment, Reading, Request, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Draft:
 
 Builder = Callable[[Request, Scene], list[Draft]]
 
+SHORT_WORD = 3
 SWITCHABLE = frozenset({"light", "switch", "fan", "media_player", "input_boolean", "climate"})
 _ON: Mapping[str, Mapping[str, Value]] = {
     "lock": {"state": "locked"},
@@ -437,10 +438,14 @@ def _reminder(request: Request, scene: Scene) -> list[Draft]:
         slots = {**slots, "at": due.isoformat()}
         return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
     event = next((when for when in request.when if when.kind == "on"), None)
-    if event is not None and event.condition is not None:
-        condition = resolved(event.condition, scene.home)
+    inner = request.reading.get("event")
+    said = event.condition if event is not None else None
+    if inner is not None:
+        said = Condition(inner, value=request.reading.get("event_state"), event=True, text=request.text)  # type: ignore[arg-type]
+    if said is not None:
+        condition = resolved(said, scene.home)
         if condition.target is None:
-            return [Draft(problem="cannot_know", details={"words": event.text})]
+            return [Draft(problem="cannot_know", details={"words": said.text})]
         slots = {**slots, "on": asdict(condition)}
     return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
 
@@ -486,7 +491,31 @@ def _known_items(text: str, words: Mapping[str, Any]) -> list[str]:
     """ "Bread eggs" before "and coffee" are two things when each is a thing by itself."""
     known = {str(item) for item in words.get("items", ())}
     pieces = text.split()
-    return pieces if len(pieces) > 1 and all(piece in known for piece in pieces) else [text]
+    if len(pieces) > 1 and all(piece in known for piece in pieces):
+        return pieces
+    attributes = {str(word) for word in words.get("attributes", ())}
+    plural, whole = str(words.get("plural", "")), {str(word) for word in words.get("verbs", ())}
+    if not plural or not whole.isdisjoint(pieces):
+        return [text]
+
+    def heads(word: str) -> bool:
+        return word in known or (
+            word.endswith(plural) and not word.endswith(plural * 2) and len(word) > SHORT_WORD
+        )
+
+    return _rows(pieces, heads, attributes)
+
+
+def _rows(pieces: list[str], heads: Callable[[str], bool], attributes: Collection[str]) -> list[str]:
+    """ "Fish fingers baked beans": several words each end in a thing; a plural ends one, unless it tells of what kind."""
+    rows: list[list[str]] = [[]]
+    for at, word in enumerate(pieces):
+        rows[-1].append(word)
+        rest = pieces[at + 1 :]
+        ends = len(rows[-1]) > 1 and word not in attributes and heads(word)
+        if ends and len(rest) > 1 and heads(rest[-1]) and not heads(rest[0]):
+            rows.append([])
+    return [" ".join(row) for row in rows]
 
 
 def _without_article(item: str, words: Mapping[str, Any]) -> str:
@@ -502,7 +531,7 @@ def _list_items(action: str) -> Builder:
         said = request.reading.get("item")
         if not isinstance(said, str):
             return [Draft(action, {"list": listed}, ask=Ask("items", "which_item"))]
-        return [Draft(action, {"list": listed, "items": list(items(said, scene.words))})]
+        return [Draft(action, {"list": listed, "items": list(items(said, scene.words))}, (listed,))]
 
     return build
 
@@ -511,12 +540,32 @@ def _clear_list(request: Request, scene: Scene) -> list[Draft]:
     listed = list_id(scene, request)
     if listed is None:
         return [Draft(problem="unknown_list")]
-    return [Draft("action_remove_from_list", {"list": listed, "items": list(scene.home.lists[listed].items)})]
+    kept = [one.casefold() for one in items(str(request.reading.get("kept") or ""), scene.words)]
+    out = [one for one in scene.home.lists[listed].items if one.casefold() not in kept]
+    if missing := [one for one in kept if one not in (item.casefold() for item in scene.home.lists[listed].items)]:
+        return [Draft(problem="unknown_exception", details={"words": " ".join(missing)})]
+    return [Draft("action_remove_from_list", {"list": listed, "items": list(out)}, (listed,))]
 
 
 def _ask_list(request: Request, scene: Scene) -> list[Draft]:
-    listed = list_id(scene, request)
-    return [Draft("action_answer_list", {"list": listed})] if listed else [Draft(problem="unknown_list")]
+    listed = _list_spoken_of(scene) if request.reading.get("spoken_of") else list_id(scene, request)
+    if listed is None:
+        return [Draft(problem="unknown_list")]
+    return [Draft("action_answer_list", {"list": listed}, (listed,))]
+
+
+def list_of(request: Request, scene: Scene) -> tuple[str, ...]:
+    """The list a request speaks of, if it does."""
+    if "Item" not in request.intent and request.intent not in ("ClearList", "AskList"):
+        return ()
+    found = list_id(scene, request)
+    return (found,) if found else ()
+
+
+def _list_spoken_of(scene: Scene) -> str | None:
+    """ "What is on it": the list, if a list is what was spoken of last."""
+    last = next((group for turn in scene.recent() for group in reversed(turn) if group), ())
+    return next((one for one in last if one in scene.home.lists), None)
 
 
 # --- questions --------------------------------------------------------------------------

@@ -136,6 +136,9 @@ def _named(name: str, pool: list[Device]) -> Found:
 def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
     word, domain = str(noun["noun"]), noun.get("domain")
     found = [device for device in pool if _is_a(device, word, domain)]
+    if (area := noun.get("area")) is not None:
+        areas = areas_called(scene.home, str(area))
+        found = [device for device in found if device.area in areas]
     if noun.get("others"):
         before = {one for group in scene.groups for one in group} | scene.spoken_of
         found = [device for device in found if device.id not in before]

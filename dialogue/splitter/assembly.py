@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
 from dialogue.grammar.machine import ScoredReading
 from dialogue.splitter.chart import Chart, Core, Item
-from dialogue.types import Condition, Entity, Reading, Request, Segment, SegmentKind, Utterance, When
+from dialogue.types import (
+    Condition,
+    Entity,
+    Moment,
+    Reading,
+    Request,
+    Segment,
+    SegmentKind,
+    Utterance,
+    Value,
+    When,
+)
 
 SAME_STANDING = 0.12
+MOST_THING = 3
 
 
 @dataclass(slots=True)
@@ -27,6 +41,8 @@ class Draft:
     held: list[str] = field(default_factory=list)
     if_done: bool = False
     replaces: bool = False
+    joined: str = ""
+    doubted: list[str] = field(default_factory=list)
 
     def begins(self) -> list[When]:
         """The times and conditions of a request: its own, or those of the one whose verb it shares."""
@@ -38,7 +54,8 @@ class _Assembly:
     """The walk over the items of a path.
 
     ``prefix`` holds operators that wait for their request, ``fronted`` times and conditions said before it,
-    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run.
+    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run. ``fresh`` says that a fronted
+    time or condition waits for its first request; ``held_back`` is the request that others were said to precede.
     """
 
     grammar: Grammar
@@ -60,17 +77,23 @@ class _Assembly:
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
     told_when: str = ""
+    fresh: bool = False
+    at_once: bool = False
+    held_back: Draft | None = None
+    final: Draft | None = None
+    previous: Item | None = None
+    following: Item | None = None
 
     def walk(self, items: list[Item]) -> None:
-        previous: Item | None = None
-        for item in items:
+        for number, item in enumerate(items):
+            self.following = next((one for one in items[number + 1 :] if one.kind != "filler"), None)
             if item.kind == "unexplained":
-                self._unexplained(item, previous)
+                self._unexplained(item, self.previous)
             else:
                 self._close_stray(item)
                 self._take(item)
             if item.kind != "filler":
-                previous = item
+                self.previous = item
         self._close_stray(None)
         self._hold_dangling()
 
@@ -92,14 +115,48 @@ class _Assembly:
     def _close_stray(self, following: Item | None) -> None:
         if not self.stray or (following is not None and following.kind == "filler"):
             return
-        words = " ".join(self.stray)
+        words, alone = " ".join(self.stray), self._stands_alone(following)
         self.stray = []
         self.unexplained.append(words)
+        if alone:
+            self.prefix, self.touching = [], False
+            return
+        if "not" in self.prefix:
+            self.prefix = [kind for kind in self.prefix if kind != "not"]  # it is theirs, as far as one can tell
+            self.touching = False
+            if following is not None:
+                self.prefix.append(f"held:{words}")
+            return
         if self.touching and self.last is not None:
             self.last.held.append(words)
         if following is not None and following.kind in _HOLDS:
             self.prefix.append(f"held:{words}")
         self.touching = False
+
+    def _stands_alone(self, following: Item | None) -> bool:
+        """Whether unexplained words are a request of their own ("feed the cat") that says nothing of its neighbors.
+
+        They are a verb and a thing, or a word and a thing right after it; a negation before them is theirs.
+        """
+        if not set(self.prefix) <= {"not"} or (self.prefix and not self.stray[1:]):
+            return False
+        words = [word.casefold() for word in self.stray]
+        if self.prefix and following is not None and following.kind in ("then", "but", "only"):
+            return True
+        first, *rest = words
+        loose, articles = self._loose, self.grammar.words.get("articles", ())
+        thing = next((at for at, word in enumerate(rest) if word in articles), len(rest))
+        named = rest[thing + 1 :]
+        if first in articles or not 0 < len(named) <= MOST_THING or not loose.isdisjoint((first, *named)):
+            return False
+        begins = first in self.grammar.words.get("verbs", ()) or thing == 0
+        return begins and (following is None or following.kind in (*_REQUESTS, "and", "then", "but", "only"))
+
+    @property
+    def _loose(self) -> set[str]:
+        """Words that what is said after them belongs to."""
+        words = self.grammar.words
+        return {str(word) for kind in ("binding", "unfinished", "quoting") for word in words.get(kind, ())}
 
     def _hold_dangling(self) -> None:
         """An operator that no request follows ("... actually don't") leaves what came before in doubt."""
@@ -127,6 +184,8 @@ class _Assembly:
                     self._request(core)
                     self.joined = "and"
                 self.joined = ""
+                for exception in item.exceptions:
+                    self._except(exception)
             case "and" | "then" | "but":
                 self.joined = item.kind
             case "when":
@@ -150,9 +209,18 @@ class _Assembly:
             case "scratch":
                 self._drop_group()
             case "now":
-                self._now()
+                self._now({"start", "end", "condition"})
+            case "regardless":
+                self._now({"condition"})
+            case "meant":
+                self._meant()
+            case "instead":
+                self._instead()
+            case "first_said":
+                self._first_said()
             case "old":
-                self.prefix = [kind for kind in self.prefix if kind not in ("not", "except")]
+                kept = [kind for kind in self.prefix if kind not in ("not", "except", "correct")]
+                self.prefix = [*kept, "correct"]
             case "filler":
                 pass
             case _:
@@ -163,20 +231,74 @@ class _Assembly:
         self.told = True
         text = self.chart.text
         things = self.grammar.main.things
-        named = any(
-            stretch.end <= item.end and not things.isdisjoint(stretch.symbols)
+        named = [
+            (at, stretch.end, option.value)
             for at in range(item.start, item.end)
             for stretch in text.lattice[at]
-        )
+            if stretch.end <= item.end
+            for symbol, option in stretch.options.items()
+            if symbol in things
+        ]
+        said = [found for found in named if isinstance(found[2], str)]
+        if said:
+            self._mention(*max(said, key=lambda found: found[1] - found[0]))
         wished = item.readings[0].block.slots.get("wish")
         if named or wished or any(at in text.openers for at in range(item.start + 1, item.end)):
             self.unexplained.append(self.chart.words(item.start, item.end))
 
-    def _now(self) -> None:
-        """ "... and close the blinds now": the time said before does not reach this request."""
-        if self.last is not None and not self.joined and not self.prefix:
-            self.last.when = [when for when in self.last.when if when not in self.fronted]
-            self.last.inherited = []
+    def _mention(self, start: int, end: int, name: Value) -> None:
+        """A thing that was spoken of beside the point; "it" may mean it."""
+        reading = Reading("Mention", (Entity("name", name, self.chart.words(start, end)),))
+        scored = ScoredReading(0.0, reading, Block("Mention", "request"), -1)
+        self.dropped.append(Draft(Core(start, end, self.chart.words(start, end), (scored,)), 0))
+
+    def _now(self, sorts: Collection[str]) -> None:
+        """ "... and right now close the blinds", "close the blinds now": times said before do not reach this request."""
+        ended = [when for when in self.fronted if _sort(when) in sorts]
+        if self._behind() and self.last is not None:
+            self.last.when = [when for when in self.last.when if when not in ended]
+            self.last.inherited = [when for when in self.last.inherited if _sort(when) not in sorts]
+        elif self.drafts and not self.fresh:
+            self.fronted = [when for when in self.fronted if when not in ended]
+            self.at_once = True
+
+    def _behind(self) -> bool:
+        """Whether what is said here goes with the request before: nothing joins it to the one that follows."""
+        follows = self.following is not None and self.following.kind in _REQUESTS
+        return self.last is not None and not self.joined and not self.prefix and not follows
+
+    # --- words behind what they are about -----------------------------------------------
+
+    def _meant(self) -> None:
+        """ "The front door, the back door I mean": what was just said takes the place of what stood before."""
+        timed = self.previous is not None and self.previous.kind in ("when", "condition")
+        if timed and self.last is not None and self.last.when:
+            self._requalify(self.last.when[-1])
+        elif len(self.drafts) > 1:
+            wrong = self.drafts.pop(-2)
+            self.dropped.append(wrong)
+            self.drafts[-1].held += wrong.held
+
+    def _instead(self) -> None:
+        """ "... the fan instead": it replaces what it was not joined to; of another turn, the last request."""
+        if self.last is None or self.last not in self.drafts:
+            return
+        if len(self.drafts) == 1:
+            self.last.replaces = not self.last.negated
+            return
+        before = self.drafts[-2]
+        alike = _intent(before.core) == _intent(self.last.core)
+        if alike and not self.last.joined and not before.negated:
+            self._meant()
+
+    def _first_said(self) -> None:
+        """ "... but lock the door first": what was said before comes after it."""
+        if self.last is None:
+            return
+        for draft in self.drafts:
+            if draft is not self.last:
+                draft.after.append(self.last)
+        self.first = self.last
 
     def _except(self, item: Item) -> None:
         """What is left out of the request before, or, at the start, of the one that follows."""
@@ -198,13 +320,43 @@ class _Assembly:
         if "correct" in self.prefix:
             self._requalify(when)
         elif when.condition is not None and when.condition.target == "so":
-            self.fronted.append(when)
-        elif self.last is not None and not self.joined and not self.prefix:
+            self._front(self._so(when))
+        elif self.last is not None and not self.joined and not self.prefix and not self._begins_anew(when):
             for draft in self._members():
                 if draft is self.last or not draft.when:
                     draft.when.append(when)
         else:
-            self.fronted.append(when)
+            self._front(when)
+
+    def _front(self, when: When) -> None:
+        """A time or condition of what follows; it ends the reach of one of its sort that was said before."""
+        if not self.fresh and self.drafts:
+            self.fronted = [one for one in self.fronted if _sort(one) != _sort(when)]
+        self.fronted.append(when)
+        self.fresh = True
+
+    def _begins_anew(self, when: When) -> bool:
+        """ "In a minute A, in an hour B": a second time goes with the request that follows."""
+        if self._behind() or self.last is None:
+            return False
+        sort = _sort(when)
+        timed = sort == "start" and _exact(when) and _own_time(self.last.core)
+        return timed or any(
+            _sort(one) == sort and (sort == "condition" or (_exact(one) and _exact(when)))
+            for one in self.last.begins()
+        )
+
+    def _so(self, when: When) -> When:
+        """ "If so", "otherwise": the condition said before, or its opposite; a question before it is left to answer."""
+        known = [*self.fronted, *(self.last.begins() if self.last is not None else ())]
+        states = list(dict.fromkeys(one for one in known if one.condition is not None))
+        if not states or when.condition is None:
+            return when
+        said = states[-1]
+        if len(states) > 1 or said.kind not in _OPPOSITE:
+            return replace(when, condition=replace(when.condition, target=None))
+        kind = said.kind if when.kind == "if" else _OPPOSITE[said.kind]
+        return replace(when, kind=kind, condition=said.condition)
 
     def _requalify(self, when: When) -> None:
         """ "At eight, no, at nine": the new time takes the place of the one said before."""
@@ -218,7 +370,12 @@ class _Assembly:
 
     def close(self) -> None:
         """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
+        if self.final is not None:
+            self.final.after += [
+                one for one in self.drafts if one is not self.final and self.final not in one.after
+            ]
         if self.drafts:
+            self.unexplained += [when.text for when in self.fronted] if self.fresh else []
             return
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
@@ -242,8 +399,12 @@ class _Assembly:
         spliced = core.kind == "fragment" and self.last is not None
         if not spliced:
             self.group += 1
-        draft = Draft(core, self.group)
+        draft = Draft(core, self.group, joined=self.joined)
+        self._drop_topic(core)
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
+        if spliced and self.last is not None and not draft.held:
+            draft.held = list(self.last.doubted)  # its verb is in doubt, too
+        draft.doubted = list(draft.held)
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
@@ -255,17 +416,36 @@ class _Assembly:
             return
         self._set_polarity(draft, prefix, spliced)
         self._order(draft, prefix)
-        draft.when += self.fronted
-        if spliced and self.last is not None and not draft.when:
+        draft.when += self._fronted_for(core)
+        if spliced and self.last is not None and not draft.when and not self.at_once:
             timed = core.readings[0].reading.get("moment") is not None if core.readings else False
             kept = {"condition"} if timed else {"condition", "start"}
             draft.inherited = [when for when in self.last.begins() if _sort(when) in kept]
         if core.kind == "fragment" and self.last is None and core.base is not None and not draft.when:
             draft.when = list(core.base.when)
         if self.joined != "and":
-            self.fronted = list(self.fronted) if not self.drafts else []
+            self.fronted = list(self.fronted) if self.fresh or not self.drafts else []
+        self.fresh = self.at_once = False
         self.drafts.append(draft)
         self.last, self.joined = draft, ""
+
+    def _fronted_for(self, core: Core) -> list[When]:
+        """The times said before it that reach a request; one with a time of its own keeps that."""
+        if self.fresh or not _own_time(core):
+            return self.fronted
+        return [when for when in self.fronted if not (_sort(when) == "start" and _exact(when))]
+
+    def _drop_topic(self, core: Core) -> None:
+        """ "The blinds, close them": a name before a request that says "them" is no request of its own."""
+        name = core.readings[0].reading.get("name") if core.readings else None
+        if not (isinstance(name, dict) and "pronoun" in name) or self.joined or not self.drafts:
+            return
+        topic = self.drafts[-1]
+        if self.previous is None or self.previous.core is not topic.core or not topic.core.readings:
+            return
+        apart = not topic.joined or _intent(topic.core) not in [_intent(one.core) for one in self.drafts[:-1]]
+        if topic.core.readings[0].bare or (topic.core.leaning == "another" and apart):
+            self.dropped.append(self.drafts.pop())
 
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
@@ -301,8 +481,12 @@ class _Assembly:
 
     def _order(self, draft: Draft, prefix: list[str]) -> None:
         previous = self.drafts[-1] if self.drafts else None
-        if "but_first" in prefix and previous is not None:
-            previous.after.append(draft)
+        if "but_first" in prefix or self.joined != "and":
+            self.held_back = previous if "but_first" in prefix else None
+        if "last" in prefix:
+            self.final = draft
+        if self.held_back is not None:
+            self.held_back.after.append(draft)
         elif self.joined == "then" and previous is not None:
             draft.after.append(previous)
         elif self.first is not None:
@@ -320,12 +504,29 @@ class _Assembly:
 
 _DONE = frozenset({"request", "several", "fragment", "when", "condition", "except_target", "more_except"})
 _HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "condition", "not"})
+_REQUESTS = ("request", "several", "fragment", "partial")
+_OPPOSITE: dict[str, Literal["if", "unless"]] = {"if": "unless", "unless": "if"}
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 
 def _sort(when: When) -> str:
     """Times of one sort exclude each other: when it begins, how long it lasts, what it waits for."""
     return {"at": "start", "every": "start", "for": "end", "until": "end"}.get(when.kind, "condition")
+
+
+def _intent(core: Core) -> str:
+    return core.readings[0].reading.intent if core.readings else ""
+
+
+def _exact(when: When) -> bool:
+    """Whether a time says an hour or a length, not just a day."""
+    return when.moment is not None and (when.moment.hour is not None or when.moment.seconds is not None)
+
+
+def _own_time(core: Core) -> bool:
+    """Whether a request holds an exact time of its own ("wake me at seven")."""
+    said = core.readings[0].reading.get("moment") if core.readings else None
+    return isinstance(said, Moment) and (said.hour is not None or said.seconds is not None)
 
 
 def _condition(item: Item, chart: Chart) -> When:

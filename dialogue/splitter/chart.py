@@ -40,7 +40,7 @@ class Core:
 class Item:
     """One span of a path: an operator, a request, a time, or an unexplained token.
 
-    ``ends`` is what may follow a request: see `Path.clause`.
+    ``ends`` is what may follow a request: see `Path.clause`. ``exceptions`` were named inside it.
     """
 
     kind: str
@@ -51,6 +51,7 @@ class Item:
     cores: tuple[Core, ...] = ()
     spoken: Spoken | None = None
     readings: tuple[ScoredReading, ...] = ()
+    exceptions: tuple[Item, ...] = ()
     ends: str = "done"
     words: str = ""
 
@@ -96,15 +97,17 @@ class Chart:
         return bool(kept) and all(word in self.grammar.items for word in kept)
 
     def things_end(self) -> frozenset[int]:
-        """Where a name or place ends."""
+        """Where a name or place ends that is not the beginning of a longer one."""
         if self._things is None:
             things = self.grammar.main.things
-            self._things = frozenset(
-                stretch.end
-                for row in self.text.lattice
+            named = [
+                (start, stretch.end)
+                for start, row in enumerate(self.text.lattice)
                 for stretch in row
                 if not things.isdisjoint(stretch.symbols)
-            )
+            ]
+            inside = {at for start, end in named for at in range(start + 1, end)}
+            self._things = frozenset(end for _, end in named if end not in inside or end in self.joints)
         return self._things
 
     def requests(self, start: int) -> tuple[Core, ...]:
@@ -135,13 +138,21 @@ class Charts:
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._verbs = frozenset(grammar.words.get("verbs", ()))
+        self._bound = frozenset((*grammar.words.get("binding", ()), *grammar.words.get("unfinished", ())))
+        self._compounds: dict[str, set[str]] = {}
+        for compound in grammar.words.get("compounds", ()):
+            first, _, second = str(compound).partition(" ")
+            self._compounds.setdefault(first, set()).add(second)
         self._joiners = frozenset(grammar.words.get("item_joiners", ()))
 
     def chart(self, text: str, *, answering: bool = False) -> Chart:
         """Find all spans of a text; ``answering`` lets in what only means something as an answer."""
         tokens = self.grammar.text(text)
         alive = [self.grammar.ends(tokens, start) for start in range(len(tokens.tokens))]
-        sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
+        sorts = [
+            [] if self._in_compound(tokens, start) else self._sorts(start, states)
+            for start, states in enumerate(alive)
+        ]
         sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
         kinds = [{kind for _, found in row for kind, _ in found.operators} for row in sorts]
         cuts = {start for start, found in enumerate(kinds) if found & CORRECTIONS}
@@ -153,6 +164,14 @@ class Charts:
             if spoken.kind in TIMES:
                 operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
         return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+
+    def _in_compound(self, text: Text, start: int) -> bool:
+        """Whether a word that may cut belongs to what follows it ("no sugar cola")."""
+        found = self._compounds.get(text.tokens[start].word)
+        if found is None or start == 0 or start + 2 >= len(text.tokens):
+            return False
+        after = text.tokens[start + 2].word
+        return text.tokens[start + 1].word in found and after not in self._bound
 
     def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
         return [

@@ -30,9 +30,10 @@ OLD, MOST_OLD = 0.1, 5
 MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
 
-PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
-NEEDS_LAST = frozenset({"correct", "except", "scratch", "but_first"})
+PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only", "last"})
+NEEDS_LAST = frozenset({"correct", "except", "scratch", "but_first", "meant", "instead"})
 AFTER_CUT = frozenset({"correct", "scratch", "filler", "never_mind"})
+BEHIND = frozenset({"request", "several", "fragment"})
 REPLACING = frozenset({"correct", "except", "only", "not"})
 
 
@@ -90,6 +91,7 @@ class Search:
         self.splicer = splicer
         self.remembered = remembered
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
+        self._loose = frozenset(chart.grammar.words.get("unfinished", ()))
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
 
@@ -149,16 +151,34 @@ class Search:
                 continue
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
+            if operator.kind == "first" and self._ends_clause(path, operator.end):
+                yield replace(operator, kind="first_said")
+            if operator.kind == "now" and _inside_title(path):
+                continue
             yield operator
+
+    def _ends_clause(self, path: Path, end: int) -> bool:
+        """Whether words behind a request are the last of it: the text ends there, or a connective follows."""
+        return path.clause == "done" and (end == self.chart.size or end in self.chart.joints)
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
-        if "correct" not in path.prefix or path.prefix[-1] != "except" or path.last is None:
+        if not path.prefix or path.prefix[-1] != "except" or path.last is None or _nothing_said(path):
+            return
+        if "correct" not in path.prefix and not self._instead_of_text(path):
             return
         said, start = f" {path.last.meant.casefold()} ", path.position
         for end in range(start + 1, min(start + MOST_OLD, self.chart.size) + 1):
-            if f" {self.chart.words(start, end).casefold()} " in said:
+            words = self.chart.words(start, end).casefold()
+            if "correct" not in path.prefix and not self._loose.isdisjoint(words.split()):
+                continue
+            if f" {words} " in said:
                 yield Item("old", start, end, OLD, words=self.chart.words(start, end).casefold())
+
+    def _instead_of_text(self, path: Path) -> bool:
+        """Whether "not", with no other word of correction, stands behind open text ("onions ... not onions garlic")."""
+        readings = path.last.readings if path.last is not None else ()
+        return bool(readings) and readings[0].dictated and path.prefix == ("except",)
 
     def _whole_requests(self, path: Path) -> Iterator[Item]:
         if path.clause == "quoted":
@@ -204,6 +224,8 @@ class Search:
                 continue
             if leaving_out and core.readings[0].wild_tokens:
                 continue
+            if core.readings[0].wild_tokens and path.position in self.chart.joints:
+                continue  # no text begins with "and"
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
 
     def _shared_tails(self, position: int) -> list[Item]:
@@ -270,8 +292,14 @@ def _followed(path: Path, item: Item) -> Path | None:
         case "but":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", False)
-        case "now" if path.clause != "quoted":
+        case "now" | "regardless" if path.clause != "quoted":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "first_said":
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "instead" if path.clause == "done" and path.item is not None and path.item.kind in BEHIND:
+            return Path(end, cost, path, item, path.last, "done")
+        case "meant" if _may_mean_other(path):
+            return Path(end, cost, path, item, path.last, "done")
         case "never_mind" | "scratch":
             return Path(end, cost, path, item, path.last, "start", True)
         case "request" | "several" | "fragment":
@@ -283,6 +311,23 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "start", False, prefix)
         case _:
             return None
+
+
+def _may_mean_other(path: Path) -> bool:
+    """Whether what was just said, with nothing to join it, can take the place of what stood before it."""
+    if path.clause != "done" or path.item is None or path.before is None:
+        return False
+    if path.item.kind in ("when", "condition"):
+        return not _nothing_said(path)
+    alone = path.before.clause == "done" and not path.before.joined and not path.before.prefix
+    return path.item.kind in BEHIND and alone and not _nothing_said(path.before)
+
+
+def _inside_title(path: Path) -> bool:
+    """Whether a title that was just said reads like a sentence, so that a "now" behind it is part of it."""
+    if path.item is None or path.item.kind != "request" or path.item.core is None:
+        return False
+    return path.item.core.readings[0].sentence
 
 
 def _text_goes_on(path: Path) -> bool:

@@ -170,6 +170,9 @@ class Splicer:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
         things, effort = chart.things_end(), _Effort()
         for middle, state in chart.alive[start].items():
+            if middle in things and middle > start:
+                yield from self._around(chart, start, _Chain(((start, middle),), (state,)))
+        for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self._complete(state):
                 continue
             for cut in range(start, middle):
@@ -178,6 +181,19 @@ class Splicer:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
 
+    def _around(self, chart: Chart, start: int, chain: _Chain) -> Iterator[Item]:
+        """Things, what is left out of them, and then the tail: "set the lights but not the lamp to forty percent"."""
+        for begin, left_out in _left_out(chart, chain.things[-1][1]):
+            shared = set.intersection(*(set(self._requests_from(chart, begin, state)) for state in chain.states))
+            for end in shared & chart.bounds:
+                yield from self._several(chart, start, chain, (begin, end), left_out)
+
+    def _requests_from(self, chart: Chart, begin: int, state: State) -> Iterator[int]:
+        """Where a request may end that goes on at a token."""
+        for end, reached in self.grammar.ends(chart.text, begin, state).items():
+            if end > begin and self.grammar.sorted(reached.accepts).requests:
+                yield end
+
     def _complete(self, state: State) -> bool:
         """Whether a request may end here that is more than a name."""
         requests = self.grammar.sorted(state.accepts).requests
@@ -185,6 +201,8 @@ class Splicer:
 
     def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
+        if len(chain.things) > 1:
+            yield from self._around(chart, start, chain)
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head).items():
                 effort.left -= 1
@@ -199,14 +217,20 @@ class Splicer:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
-    def _several(self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]) -> Iterator[Item]:
+    def _several(
+        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], left_out: tuple[Item, ...] = ()
+    ) -> Iterator[Item]:
+        """The requests of a row of things; ``rest`` holds the last thing and the tail, or where exceptions stood
+        before it the tail alone.
+        """
         begin, end = rest
         words, cut = chart.words, chain.things[0][0]
-        for tail in range(begin + 1, end):
+        for tail in (begin,) if left_out else range(begin + 1, end):
             if not all(self._reaches(chart.text, tail, end, state) for state in chain.states):
                 continue
             spans = [(thing, f"{words(*thing)} {words(tail, end)}") for thing in chain.things]
-            spans.append((rest, words(begin, end)))
+            if not left_out:
+                spans.append((rest, words(begin, end)))
             head = words(start, cut)
             cores = [
                 self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
@@ -215,8 +239,8 @@ class Splicer:
             found = [core for core in cores if core is not None]
             if len(found) == len(cores) and all(_alike(found[0], core) for core in found):
                 cost = REQUEST + FRAGMENT * (len(found) - 1)
-                cost += sum(core.readings[0].cost for core in found)
-                yield Item("several", start, end, cost, found[-1], tuple(found))
+                cost += sum(core.readings[0].cost for core in found) + sum(item.cost for item in left_out)
+                yield Item("several", start, end, cost, found[-1], tuple(found), exceptions=left_out)
 
 
 @dataclass(slots=True)
@@ -233,6 +257,20 @@ class _Chain:
     things: tuple[tuple[int, int], ...]
     states: tuple[State, ...]
     joined: bool = False
+
+
+def _left_out(chart: Chart, position: int) -> Iterator[tuple[int, tuple[Item, ...]]]:
+    """The exceptions that are named at a position, with where each row of them ends."""
+    if position >= chart.size:
+        return
+    rows = [(item,) for item in chart.operators[position] if item.kind == "except_target"]
+    while rows:
+        row = rows.pop()
+        end = row[-1].end
+        if end < chart.size:
+            yield end, row
+            if len(row) < MOST_THINGS:
+                rows += [(*row, more) for more in chart.operators[end] if more.kind == "more_except"]
 
 
 def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
