@@ -110,8 +110,10 @@ class Grammar:
             if at in skipped:
                 continue
             stuttered = token.key == previous and not token.pause and not self._may_double(heard, at)
+            if token.word in self._hesitations:
+                continue
             previous = token.key
-            if token.word not in self._hesitations and not stuttered:
+            if not stuttered:
                 kept.append(token)
         return self._begun_twice(kept) or list(tokens)
 
@@ -120,7 +122,7 @@ class Grammar:
         found: set[int] = set()
         for at, word in enumerate(heard):
             for phrase in self._word_searches.get(word, ()):
-                if 0 < at and tuple(heard[at : at + len(phrase)]) == phrase and at + len(phrase) < len(heard):
+                if at > 0 and tuple(heard[at : at + len(phrase)]) == phrase and at + len(phrase) < len(heard):
                     found.update(range(at, at + len(phrase)))
         return found
 
@@ -140,7 +142,7 @@ class Grammar:
     def _may_double(self, heard: Sequence[str], at: int) -> bool:
         """Whether a word said twice may be meant twice ("to to do" if it goes on so); numbers always may."""
         word = heard[at]
-        goes_on = any(tuple(heard[at - 1 : at - 1 + len(one)]) == one for one in self._doubled_phrases)
+        goes_on = at > 0 and any(tuple(heard[at - 1 : at - 1 + len(one)]) == one for one in self._doubled_phrases)
         return word in self._doubled or goes_on or not word.isalpha() or bool(self.numbers.spans([word])[0])
 
     def _with_doubles(self, token: Token) -> Token:

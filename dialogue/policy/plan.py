@@ -132,6 +132,7 @@ def _with_first(requests: tuple[Request, ...], scene: Scene) -> tuple[Request, .
 
 def _first(planning: _Planning, number: int, request: Request) -> None:
     """The wish for an order is met by the order; it is reported where nothing else speaks of the thing."""
+    planning.scene.groups.append(devices_of(request, planning.scene))
     if not request.after:
         planning.report(request, "not_understood")
 
@@ -221,6 +222,9 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
             planning.report(request, "no_verb" if request.reading.bare else "not_understood")
         for when in request.when:
             _take_time(planning, request, when)
+        return
+    if request.intent == "Mention":
+        planning.scene.groups.append(devices_of(request, planning.scene))
         return
     if request.negated or request.intent in ("LeaveAlone", "KeepState"):
         planning.scene.groups.append(devices_of(request, planning.scene) or list_of(request, planning.scene))
@@ -370,7 +374,7 @@ def _looked_at(planning: _Planning, request: Request) -> list[str]:
     earlier = [one for one in planning.requests if one.start < request.start]
     conditions = [when.condition for one in reversed(earlier) for when in one.when if when.condition is not None]
     found = [resolved(one, planning.scene.home).target for one in conditions if not isinstance(one.target, dict)]
-    return [one for one in found if one in planning.scene.home.devices]
+    return [one for one in found if one is not None and one in planning.scene.home.devices]
 
 
 def _asked_condition(planning: _Planning, asked: Request) -> Condition | None:

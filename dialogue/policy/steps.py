@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,8 @@ class Draft:
 Builder = Callable[[Request, Scene], list[Draft]]
 
 SHORT_WORD = 3
+PAIR, COMPOUND = "\0", "\1"
+"""What stands for a fixed pair ("salt and pepper") and for a thing of two words while items are cut."""
 SWITCHABLE = frozenset({"light", "switch", "fan", "media_player", "input_boolean", "climate"})
 _ON: Mapping[str, Mapping[str, Value]] = {
     "lock": {"state": "locked"},
@@ -441,7 +443,9 @@ def _reminder(request: Request, scene: Scene) -> list[Draft]:
     inner = request.reading.get("event")
     said = event.condition if event is not None else None
     if inner is not None:
-        said = Condition(inner, value=request.reading.get("event_state"), event=True, text=request.text)  # type: ignore[arg-type]
+        words = (entity.text for entity in request.entities if entity.name in ("event", "event_state"))
+        state = request.reading.get("event_state")
+        said = Condition(str(inner), value=state, event=True, text=" ".join(word for word in words if word))
     if said is not None:
         condition = resolved(said, scene.home)
         if condition.target is None:
@@ -477,13 +481,14 @@ def items(text: str, words: Mapping[str, Any]) -> list[str]:
     joiners = [str(word) for word in words.get("item_joiners", [])]
     kept = text
     for number, pair in enumerate(words.get("pairs", [])):
-        kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"\0{number}\0", kept, flags=re.IGNORECASE)
+        mark = PAIR if any(f" {joiner} " in str(pair) for joiner in joiners) else COMPOUND
+        kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"{mark}{number}{mark}", kept, flags=re.IGNORECASE)
     cut = re.split(rf"\s*,\s*|\s+(?:{'|'.join(map(re.escape, joiners))})\s+", kept) if joiners else [kept]
     pairs = [str(pair) for pair in words.get("pairs", [])]
     if any(piece.strip() in words.get("verbs", ()) for piece in cut):
         cut = [kept]  # "wash and iron the shirts" is one thing to do
     cut = [piece for one in cut for piece in _known_items(one, words)] if len(cut) > 1 else cut
-    restored = [re.sub(r"\0(\d+)\0", lambda found: pairs[int(found[1])], piece) for piece in cut]
+    restored = [re.sub(r"[\0\1](\d+)[\0\1]", lambda found: pairs[int(found[1])], piece) for piece in cut]
     return [_without_article(piece.strip(), words) for piece in restored if piece.strip()]
 
 
@@ -491,29 +496,32 @@ def _known_items(text: str, words: Mapping[str, Any]) -> list[str]:
     """ "Bread eggs" before "and coffee" are two things when each is a thing by itself."""
     known = {str(item) for item in words.get("items", ())}
     pieces = text.split()
-    if len(pieces) > 1 and all(piece in known for piece in pieces):
+    if len(pieces) > 1 and all(piece in known or piece.startswith(COMPOUND) for piece in pieces):
         return pieces
-    attributes = {str(word) for word in words.get("attributes", ())}
-    plural, whole = str(words.get("plural", "")), {str(word) for word in words.get("verbs", ())}
-    if not plural or not whole.isdisjoint(pieces):
+    if set(words.get("verbs", ())) & set(pieces):
         return [text]
+    plural, attributes = str(words.get("plural", "")), words.get("attributes", ())
 
-    def heads(word: str) -> bool:
-        return word in known or (
-            word.endswith(plural) and not word.endswith(plural * 2) and len(word) > SHORT_WORD
-        )
+    def many(word: str) -> bool:
+        ends = bool(plural) and word.endswith(plural) and not word.endswith(plural * 2)
+        return ends and len(word) > SHORT_WORD and word not in attributes
 
-    return _rows(pieces, heads, attributes)
+    def one_thing(row: Sequence[str]) -> bool:
+        return row[-1].startswith(COMPOUND) or (many(row[-1]) and (len(row) > 1 or row[0] in known))
+
+    return _rows(pieces, one_thing, lambda word: many(word) or word in known or word.startswith(COMPOUND))
 
 
-def _rows(pieces: list[str], heads: Callable[[str], bool], attributes: Collection[str]) -> list[str]:
-    """ "Fish fingers baked beans": several words each end in a thing; a plural ends one, unless it tells of what kind."""
+def _rows(
+    pieces: Sequence[str], one_thing: Callable[[Sequence[str]], bool], head: Callable[[str], bool]
+) -> list[str]:
+    """ "Fish fingers baked beans": a row of words is cut behind each thing, if the last is one, too."""
+    if not head(pieces[-1]):
+        return [" ".join(pieces)]
     rows: list[list[str]] = [[]]
     for at, word in enumerate(pieces):
         rows[-1].append(word)
-        rest = pieces[at + 1 :]
-        ends = len(rows[-1]) > 1 and word not in attributes and heads(word)
-        if ends and len(rest) > 1 and heads(rest[-1]) and not heads(rest[0]):
+        if at + 1 < len(pieces) and one_thing(rows[-1]):
             rows.append([])
     return [" ".join(row) for row in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
@@ -25,6 +25,8 @@ from dialogue.types import (
 
 SAME_STANDING = 0.12
 MOST_THING = 3
+MENTION = "Mention"
+"""The intent of what was only spoken of; "it" may mean it."""
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ class _Assembly:
         self.touching = False
 
     def _stands_alone(self, following: Item | None) -> bool:
-        """Whether unexplained words are a request of their own ("feed the cat") that says nothing of its neighbors.
+        """Whether unexplained words are a request of their own ("feed the cat"), nothing about its neighbors.
 
         They are a verb and a thing, or a word and a thing right after it; a negation before them is theirs.
         """
@@ -248,12 +250,12 @@ class _Assembly:
 
     def _mention(self, start: int, end: int, name: Value) -> None:
         """A thing that was spoken of beside the point; "it" may mean it."""
-        reading = Reading("Mention", (Entity("name", name, self.chart.words(start, end)),))
-        scored = ScoredReading(0.0, reading, Block("Mention", "request"), -1)
-        self.dropped.append(Draft(Core(start, end, self.chart.words(start, end), (scored,)), 0))
+        reading = Reading(MENTION, (Entity("name", name, self.chart.words(start, end)),))
+        scored = ScoredReading(0.0, reading, Block(MENTION, "request"), -1)
+        self.drafts.append(Draft(Core(start, end, self.chart.words(start, end), (scored,)), 0))
 
     def _now(self, sorts: Collection[str]) -> None:
-        """ "... and right now close the blinds", "close the blinds now": times said before do not reach this request."""
+        """ "... and right now close the blinds", "close the blinds now": times said before do not reach it."""
         ended = [when for when in self.fronted if _sort(when) in sorts]
         if self._behind() and self.last is not None:
             self.last.when = [when for when in self.last.when if when not in ended]
@@ -269,24 +271,29 @@ class _Assembly:
 
     # --- words behind what they are about -----------------------------------------------
 
+    def asked(self) -> list[Draft]:
+        """The requests that ask for something."""
+        return [draft for draft in self.drafts if _intent(draft.core) != MENTION]
+
     def _meant(self) -> None:
         """ "The front door, the back door I mean": what was just said takes the place of what stood before."""
         timed = self.previous is not None and self.previous.kind in ("when", "condition")
         if timed and self.last is not None and self.last.when:
             self._requalify(self.last.when[-1])
-        elif len(self.drafts) > 1:
-            wrong = self.drafts.pop(-2)
+        elif len(self.asked()) > 1:
+            wrong, meant = self.asked()[-2:]
+            self.drafts = [draft for draft in self.drafts if draft is not wrong]
             self.dropped.append(wrong)
-            self.drafts[-1].held += wrong.held
+            meant.held += wrong.held
 
     def _instead(self) -> None:
         """ "... the fan instead": it replaces what it was not joined to; of another turn, the last request."""
         if self.last is None or self.last not in self.drafts:
             return
-        if len(self.drafts) == 1:
+        if len(self.asked()) == 1:
             self.last.replaces = not self.last.negated
             return
-        before = self.drafts[-2]
+        before = self.asked()[-2]
         alike = _intent(before.core) == _intent(self.last.core)
         if alike and not self.last.joined and not before.negated:
             self._meant()
@@ -331,6 +338,7 @@ class _Assembly:
     def _front(self, when: When) -> None:
         """A time or condition of what follows; it ends the reach of one of its sort that was said before."""
         if not self.fresh and self.drafts:
+            when = _on_the_day(when, self.fronted)
             self.fronted = [one for one in self.fronted if _sort(one) != _sort(when)]
         self.fronted.append(when)
         self.fresh = True
@@ -347,7 +355,7 @@ class _Assembly:
         )
 
     def _so(self, when: When) -> When:
-        """ "If so", "otherwise": the condition said before, or its opposite; a question before it is left to answer."""
+        """ "If so", "otherwise": the condition said before, or its opposite, unless a question came before."""
         known = [*self.fronted, *(self.last.begins() if self.last is not None else ())]
         states = list(dict.fromkeys(one for one in known if one.condition is not None))
         if not states or when.condition is None:
@@ -374,6 +382,8 @@ class _Assembly:
             self.final.after += [
                 one for one in self.drafts if one is not self.final and self.final not in one.after
             ]
+        while self.drafts and _intent(self.drafts[-1].core) == MENTION:
+            self.drafts.pop()
         if self.drafts:
             self.unexplained += [when.text for when in self.fronted] if self.fresh else []
             return
@@ -443,9 +453,14 @@ class _Assembly:
         topic = self.drafts[-1]
         if self.previous is None or self.previous.core is not topic.core or not topic.core.readings:
             return
-        apart = not topic.joined or _intent(topic.core) not in [_intent(one.core) for one in self.drafts[:-1]]
+        turned = {_intent(topic.core), _intent(core)} == _OPPOSITES
+        turned = turned and (self.following is None or self.following.kind != "when")
+        known = [_intent(one.core) for one in self.drafts[:-1]]
+        apart = not topic.joined or turned or _intent(topic.core) not in known
         if topic.core.readings[0].bare or (topic.core.leaning == "another" and apart):
-            self.dropped.append(self.drafts.pop())
+            named = tuple(one for one in topic.core.readings[0].reading.entities if one.name in _PLACES)
+            scored = replace(topic.core.readings[0], reading=Reading(MENTION, named))
+            self.drafts[-1] = Draft(replace(topic.core, readings=(scored,)), 0)
 
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
@@ -480,7 +495,7 @@ class _Assembly:
         self.drafts = [draft for draft in self.drafts if draft.group != group]
 
     def _order(self, draft: Draft, prefix: list[str]) -> None:
-        previous = self.drafts[-1] if self.drafts else None
+        previous = next(reversed(self.asked()), None)
         if "but_first" in prefix or self.joined != "and":
             self.held_back = previous if "but_first" in prefix else None
         if "last" in prefix:
@@ -506,6 +521,8 @@ _DONE = frozenset({"request", "several", "fragment", "when", "condition", "excep
 _HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "condition", "not"})
 _REQUESTS = ("request", "several", "fragment", "partial")
 _OPPOSITE: dict[str, Literal["if", "unless"]] = {"if": "unless", "unless": "if"}
+_PLACES = frozenset({"name", "area", "floor"})
+_OPPOSITES = {"HassTurnOn", "HassTurnOff"}
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 
@@ -521,6 +538,22 @@ def _intent(core: Core) -> str:
 def _exact(when: When) -> bool:
     """Whether a time says an hour or a length, not just a day."""
     return when.moment is not None and (when.moment.hour is not None or when.moment.seconds is not None)
+
+
+def _on_the_day(when: When, before: Collection[When]) -> When:
+    """ "Tomorrow at seven ... and at eight": an hour without a day is of the day that was said before."""
+    moment = when.moment
+    if moment is None or moment.hour is None or moment.repeat is not None or _day(moment):
+        return when
+    for one in before:
+        if one.kind == "at" and one.moment is not None and (day := _day(one.moment)):
+            return replace(when, moment=replace(moment, **day))
+    return when
+
+
+def _day(moment: Moment) -> dict[str, Any]:
+    said = {name: getattr(moment, name) for name in ("day", "weekday", "month", "day_of_month")}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _own_time(core: Core) -> bool:

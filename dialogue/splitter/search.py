@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dialogue.splitter.chart import Chart, Core, Item
 from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
 
-BARE_NAME = 0.8
+BARE_NAME, BARE_PRONOUN = 0.8, 1.3
 ANSWER = 0.5
 UNEXPLAINED, STILL_UNEXPLAINED = 3.0, 1.5
 CUT_SHORT, CUT_INSIDE = 1.3, 1.2
@@ -92,7 +92,7 @@ class Search:
         self.remembered = remembered
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
         self._loose = frozenset(chart.grammar.words.get("unfinished", ()))
-        self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
+        self._splices: dict[tuple[int, int, bool, str, bool], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
 
     def best(self) -> Path:
@@ -122,7 +122,10 @@ class Search:
     def _doubtful_item(self, item: Item) -> bool:
         if item.kind == "partial" or item.cost > REQUEST + DOUBTFUL:
             return True
-        return item.kind == "request" and item.core is not None and item.core.readings[0].bare
+        if item.kind != "request" or item.core is None:
+            return False
+        best = item.core.readings[0]
+        return best.bare or bool(best.block.extra.get("valueless"))
 
     # --- what may come next -------------------------------------------------------------
 
@@ -163,7 +166,7 @@ class Search:
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
-        if not path.prefix or path.prefix[-1] != "except" or path.last is None or _nothing_said(path):
+        if not path.prefix or path.prefix[-1] != "except" or path.last is None:
             return
         if "correct" not in path.prefix and not self._instead_of_text(path):
             return
@@ -176,9 +179,9 @@ class Search:
                 yield Item("old", start, end, OLD, words=self.chart.words(start, end).casefold())
 
     def _instead_of_text(self, path: Path) -> bool:
-        """Whether "not", with no other word of correction, stands behind open text ("onions ... not onions garlic")."""
+        """Whether "not" alone corrects open text of this breath ("onions ... not onions garlic")."""
         readings = path.last.readings if path.last is not None else ()
-        return bool(readings) and readings[0].dictated and path.prefix == ("except",)
+        return bool(readings) and readings[0].dictated and path.prefix == ("except",) and not _nothing_said(path)
 
     def _whole_requests(self, path: Path) -> Iterator[Item]:
         if path.clause == "quoted":
@@ -205,12 +208,16 @@ class Search:
         assert path.last is not None
         correcting = "correct" in path.prefix or "only" in path.prefix
         old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
-        key = (id(path.last), path.position, correcting, old)
+        adding = _after_unknown(path)
+        key = (id(path.last), path.position, correcting, old, adding)
         if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
             return
         if key not in self._splices:
-            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting, old=old)
-            self._splices[key] = list(found)
+            self._splices[key] = list(
+                self.splicer.splices(
+                    self.chart, path.last, path.position, correcting=correcting, old=old, adding=adding
+                )
+            )
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         if correcting and "except" in path.prefix:
             extra += UNSAID
@@ -220,6 +227,8 @@ class Search:
         for core, cost in self._splices[key]:
             if extra and core.leaning != "another":
                 continue
+            if extra and core.readings[0].bare and not isinstance(core.readings[0].reading.get("name"), str):
+                continue  # "them" alone is no other thing
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
             if leaving_out and core.readings[0].wild_tokens:
@@ -313,6 +322,13 @@ def _followed(path: Path, item: Item) -> Path | None:
             return None
 
 
+def _after_unknown(path: Path) -> bool:
+    """Whether a connective follows words that nothing explains ("in the shed and in the kitchen")."""
+    if not path.joined or path.item is None or path.before is None or path.before.item is None:
+        return False
+    return path.item.kind == "and" and path.before.item.kind == "unexplained"
+
+
 def _may_mean_other(path: Path) -> bool:
     """Whether what was just said, with nothing to join it, can take the place of what stood before it."""
     if path.clause != "done" or path.item is None or path.before is None:
@@ -362,7 +378,9 @@ def _request_cost(core: Core) -> float:
     best = core.readings[0]
     if best.block.kind == "answer":
         return ANSWER + best.cost
-    return REQUEST + best.cost + (BARE_NAME if best.bare else 0.0)
+    if not best.bare:
+        return REQUEST + best.cost
+    return REQUEST + best.cost + (BARE_NAME if isinstance(best.reading.get("name"), str) else BARE_PRONOUN)
 
 
 __all__ = ["FRAGMENT", "REQUEST", "Path", "Search"]

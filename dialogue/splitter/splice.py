@@ -58,11 +58,12 @@ class Splicer:
         self._sentences: dict[str, Sentence] = {}
 
     def splices(
-        self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = ""
+        self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = "", adding: bool = False
     ) -> Iterator[tuple[Core, float]]:
         """The fragments that begin at a token, each with its cost; the cheapest splice per end.
 
-        ``old`` are the words that the fragment was said to replace, where they were named.
+        ``old`` are the words that the fragment was said to replace, where they were named; ``adding`` says that it
+        may stand behind the request, in the place of words that nothing explains.
         """
         base = self._sentence(last.meant)
         tried: dict[int, int] = {}
@@ -75,7 +76,7 @@ class Splicer:
                 if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached):
-                    if tail == cut:
+                    if tail == cut and not (adding and cut == base.size):
                         continue  # nothing would be replaced
                     if old and base.text.words(cut, tail).casefold() != old:
                         continue
@@ -182,7 +183,7 @@ class Splicer:
                     yield from self._go_on(chart, start, head, chain, effort)
 
     def _around(self, chart: Chart, start: int, chain: _Chain) -> Iterator[Item]:
-        """Things, what is left out of them, and then the tail: "set the lights but not the lamp to forty percent"."""
+        """Things, what is left out of them, the tail: "set the lights but not the lamp to forty percent"."""
         for begin, left_out in _left_out(chart, chain.things[-1][1]):
             shared = set.intersection(*(set(self._requests_from(chart, begin, state)) for state in chain.states))
             for end in shared & chart.bounds:
@@ -197,7 +198,12 @@ class Splicer:
     def _complete(self, state: State) -> bool:
         """Whether a request may end here that is more than a name."""
         requests = self.grammar.sorted(state.accepts).requests
-        return any(not self.grammar.template(number).bare for number in requests)
+        return any(not (self.grammar.template(number).bare or self._wants_value(number)) for number in requests)
+
+    def _wants_value(self, template: int) -> bool:
+        """Whether a sentence is one that mostly goes on to a value ("dim the lights" - "to forty percent")."""
+        extra = self.grammar.block(template).extra
+        return bool(extra.get("incomplete") or extra.get("valueless"))
 
     def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
@@ -210,10 +216,11 @@ class Splicer:
                     return
                 if end == begin:
                     continue
-                if self.grammar.sorted(reached.accepts).requests:
-                    if joined and end in chart.bounds:
-                        yield from self._several(chart, start, chain, (begin, end))
-                elif end in chart.things_end() and len(chain.things) < MOST_THINGS:
+                requests = self.grammar.sorted(reached.accepts).requests
+                if requests and joined and end in chart.bounds:
+                    yield from self._several(chart, start, chain, (begin, end))
+                unfinished = all(self._wants_value(number) for number in requests)
+                if unfinished and end in chart.things_end() and len(chain.things) < MOST_THINGS:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
@@ -263,7 +270,7 @@ def _left_out(chart: Chart, position: int) -> Iterator[tuple[int, tuple[Item, ..
     """The exceptions that are named at a position, with where each row of them ends."""
     if position >= chart.size:
         return
-    rows = [(item,) for item in chart.operators[position] if item.kind == "except_target"]
+    rows: list[tuple[Item, ...]] = [(item,) for item in chart.operators[position] if item.kind == "except_target"]
     while rows:
         row = rows.pop()
         end = row[-1].end
