@@ -111,6 +111,7 @@ class Grammar:
                 continue
             stuttered = token.key == previous and not token.pause and not self._may_double(heard, at)
             if token.word in self._hesitations:
+                previous = previous if previous.strip() in self._articles else ""  # "the um the lamp"
                 continue
             previous = token.key
             if not stuttered:

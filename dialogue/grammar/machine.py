@@ -275,7 +275,8 @@ class Machine:
                 for target in row.words[word]:
                     _reach(following, target, way)
             cost, capture = way
-            for other in token.heard_for:
+            last_after_text = capture is not None and capture.wild and position + 1 == end
+            for other in () if last_after_text else token.heard_for:
                 for target in row.words.get(other[1:], ()):
                     _reach(following, target, (cost + HEARD_COST, capture))
             if capture is not None and item in loops and capture.wild:

@@ -509,6 +509,8 @@ def _known_items(text: str, words: Mapping[str, Any]) -> list[str]:
     def one_thing(row: Sequence[str]) -> bool:
         return row[-1].startswith(COMPOUND) or (many(row[-1]) and (len(row) > 1 or row[0] in known))
 
+    if not {*words.get("binding", ()), *words.get("unfinished", ())}.isdisjoint(pieces):
+        return [text]  # "two pints of milk"
     return _rows(pieces, one_thing, lambda word: many(word) or word in known or word.startswith(COMPOUND))
 
 

@@ -74,6 +74,7 @@ class _Assembly:
     joined: str = ""
     group: int = 0
     stray: list[str] = field(default_factory=list)
+    stray_at: int = 0
     touching: bool = False
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
@@ -107,6 +108,7 @@ class _Assembly:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             self.touching = (after_request and not self._opens(word)) or unlinked
+            self.stray_at = item.start
         self.stray.append(word)
 
     def _opens(self, word: str) -> bool:
@@ -116,6 +118,9 @@ class _Assembly:
 
     def _close_stray(self, following: Item | None) -> None:
         if not self.stray or (following is not None and following.kind == "filler"):
+            return
+        if following is not None and self._is_topic(following):
+            self.stray, self.touching = [], False
             return
         words, alone = " ".join(self.stray), self._stands_alone(following)
         self.stray = []
@@ -134,6 +139,19 @@ class _Assembly:
         if following is not None and following.kind in _HOLDS:
             self.prefix.append(f"held:{words}")
         self.touching = False
+
+    def _is_topic(self, following: Item) -> bool:
+        """ "The blinds, close them": just a name before a request that says "them"; then that is what is meant."""
+        if following.core is None or not _says_pronoun(following.core) or self.prefix:
+            return False
+        text, things = self.chart.text, self.grammar.main.things
+        start = self.stray_at + text.article[self.stray_at]
+        for stretch in text.lattice[start]:
+            names = [option.value for symbol, option in stretch.options.items() if symbol in things]
+            if stretch.end == following.start and names:
+                self._mention(start, stretch.end, names[0])
+                return True
+        return False
 
     def _stands_alone(self, following: Item | None) -> bool:
         """Whether unexplained words are a request of their own ("feed the cat"), nothing about its neighbors.
@@ -447,8 +465,7 @@ class _Assembly:
 
     def _drop_topic(self, core: Core) -> None:
         """ "The blinds, close them": a name before a request that says "them" is no request of its own."""
-        name = core.readings[0].reading.get("name") if core.readings else None
-        if not (isinstance(name, dict) and "pronoun" in name) or self.joined or not self.drafts:
+        if not _says_pronoun(core) or self.joined or not self.drafts:
             return
         topic = self.drafts[-1]
         if self.previous is None or self.previous.core is not topic.core or not topic.core.readings:
@@ -533,6 +550,12 @@ def _sort(when: When) -> str:
 
 def _intent(core: Core) -> str:
     return core.readings[0].reading.intent if core.readings else ""
+
+
+def _says_pronoun(core: Core) -> bool:
+    """Whether a request speaks of "it" or "them"."""
+    name = core.readings[0].reading.get("name") if core.readings else None
+    return isinstance(name, dict) and "pronoun" in name
 
 
 def _exact(when: When) -> bool:
