@@ -129,6 +129,8 @@ class Grammar:
 
     def _begun_twice(self, tokens: list[Token]) -> list[Token]:
         """The tokens without what was said just before in the same words, verb first ("switch off switch off")."""
+        if len({token.word for token in tokens}) == len(tokens):
+            return tokens
         kept: list[Token] = []
         for at, token in enumerate(tokens):
             if token.word in self._verbs and self._repeated(tokens, at):

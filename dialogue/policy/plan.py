@@ -41,6 +41,7 @@ _OWN_TIME = frozenset(
 )
 _OWN_LENGTH = frozenset({"HassStartTimer"})
 _SPARES = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
+_ABOUT_LAST = frozenset({"Reschedule", "Undo", "CancelPlan"})
 _SAME = frozenset({"Same", "OtherOne", "MeantOther"})
 
 
@@ -235,7 +236,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
             NotDone(f"{request.text} {request.held}", planning.reason("held", words=request.held))
         )
         return
-    if request.replaces and request.intent != "Reschedule":
+    if request.replaces and request.intent not in _ABOUT_LAST:
         _put_back_last(planning)
     special = _SPECIAL.get(request.intent)
     if special is not None:
@@ -271,6 +272,9 @@ def _keep(planning: _Planning, number: int, request: Request, opposite: str | No
     """ "Keep the light on until nine": on now, if it is not, and off then."""
     now = drafts_for(_with_state(request, str(request.reading.get("state"))), planning.scene)
     then = drafts_for(_with_state(request, opposite), planning.scene) if opposite else []
+    if opposite in ("open", "unlocked"):
+        devices = planning.scene.home.devices
+        then = [draft for draft in then if not any(devices[one].risky for one in draft.targets)]
     for position, draft in enumerate(now):
         _add_step(planning, (number, position), request, draft, Timing())
     for position, draft in enumerate(then, start=len(now)):
@@ -331,6 +335,7 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     ]
     for condition, wanted in found.checks:
         if holds(condition, planning.scene.home) != wanted:
+            planning.scene.groups.append(devices_of(request, planning.scene))
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))

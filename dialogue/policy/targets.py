@@ -179,6 +179,8 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
             found = tuple(dict.fromkeys(one for group in groups for one in group))
         if not found and placed and number == "many":
             found = _same_kind(scene, [one for group in turn for one in group], fitting)
+        if found and number == "other" and len(found) > 1:
+            return Found(choices=found)
         if found:
             return Found(found)
     return Found(problem="no_antecedent")

@@ -107,9 +107,15 @@ class _Assembly:
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
-            self.touching = (after_request and not self._opens(word)) or unlinked
+            excepted = previous is not None and previous.kind == "but" and word not in self._verbs
+            self.touching = (after_request and not self._opens(word)) or unlinked or excepted
             self.stray_at = item.start
         self.stray.append(word)
+
+    @property
+    def _verbs(self) -> Collection[str]:
+        verbs: Collection[str] = self.grammar.words.get("verbs", ())
+        return verbs
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""
