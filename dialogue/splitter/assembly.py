@@ -400,8 +400,10 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         kind = kinds.get(item.kind, "operator")
         core = item.cores[0] if item.cores else item.core
         label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
-        start = item.start
+        start, cost = item.start, item.cost
         if kind == "unexplained" and found and found[-1].kind == kind:
-            start = found.pop().start
-        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
+            before = found.pop()
+            start, cost = before.start, before.cost + cost
+        meant = core.meant if kind == "fragment" and core is not None else ""
+        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end, cost, meant))
     return found
