@@ -40,7 +40,10 @@ class Sorted:
 
 
 class Grammar:
-    """The compiled sentences of one language together with the names of one home."""
+    """The compiled sentences of one language together with the names of one home.
+
+    ``edition`` counts the homes it was given: what was remembered of an earlier one no longer holds.
+    """
 
     def __init__(self, language: str, main: Compiled, times: Compiled, words: Mapping[str, Any]) -> None:
         self.language = language
@@ -59,6 +62,7 @@ class Grammar:
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
+        self.edition = 0
         self._home_tree = ValueTree()
         self._static_tree = ValueTree()
         self._static_tree.extend(main.values)
@@ -84,6 +88,7 @@ class Grammar:
         tree.extend(home_values(home, self.words))
         self._home_tree = tree
         self.main.forget_values()
+        self.edition += 1
 
     def text(self, text: str, *, exact: bool = False) -> Text:
         """Text cut into tokens, with everything that lists, numbers and times explain in it.

@@ -30,10 +30,11 @@ MOST_FRAGMENT = 15
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text with the automaton's states after each of its tokens."""
+    """A text with the automaton's states after each of its tokens, and how the whole reads as a request."""
 
     text: Text
     states: dict[int, State]
+    readings: tuple[ScoredReading, ...]
 
     @property
     def size(self) -> int:
@@ -49,13 +50,16 @@ class Place:
 
 
 class Splicer:
-    """Reads fragments. Remembers the sentences it made for a while."""
+    """Reads fragments. Remembers the sentences it made for a while, so that a text that grows (speech while it is
+    heard) is not read anew from its beginning; forgets them when the home's names change.
+    """
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._articles = frozenset(grammar.words.get("articles", ()))
         self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._sentences: dict[str, Sentence] = {}
+        self._edition = grammar.edition
 
     def splices(
         self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = ""
@@ -149,20 +153,24 @@ class Splicer:
 
     def _read(self, words: str, start: int, end: int, *, kind: str, base: Request | None = None) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
-        sentence = self._sentence(words)
-        final = sentence.states.get(sentence.size)
-        templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
-        readings = self.grammar.readings(sentence.text, 0, sentence.size, templates)
-        return Core(start, end, words, tuple(readings), kind, base) if readings else None
+        readings = self._sentence(words).readings
+        return Core(start, end, words, readings, kind, base) if readings else None
 
     def _sentence(self, words: str) -> Sentence:
+        if len(self._sentences) >= MOST_REMEMBERED or self._edition != self.grammar.edition:
+            self._sentences.clear()
+            self._edition = self.grammar.edition
         known = self._sentences.get(words)
         if known is None:
-            if len(self._sentences) >= MOST_REMEMBERED:
-                self._sentences.clear()
-            text = self.grammar.text(words, exact=True)
-            known = self._sentences[words] = Sentence(text, self.grammar.ends(text, 0))
+            known = self._sentences[words] = self._read_sentence(words)
         return known
+
+    def _read_sentence(self, words: str) -> Sentence:
+        text = self.grammar.text(words, exact=True)
+        states = self.grammar.ends(text, 0)
+        final = states.get(len(text.tokens))
+        templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
+        return Sentence(text, states, tuple(self.grammar.readings(text, 0, len(text.tokens), templates)))
 
     # --- shared tails -------------------------------------------------------------------
 
