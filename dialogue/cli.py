@@ -367,17 +367,17 @@ def _show(turn: Turn, assistant: Assistant, options: argparse.Namespace) -> None
 
 
 def _parse(options: argparse.Namespace) -> int:
-    from dialogue.config import load_parts
+    from dialogue.config import load_splitter
     from dialogue.context import ContextState
     from dialogue.picture import utterance_picture
     from dialogue.shapes import utterance_shape
     from dialogue.typed import lines
     from dialogue.types import Hypothesis
 
-    parts, brush = load_parts(_configuration(options)), _brush(options)
+    splitter, brush = load_splitter(_configuration(options)), _brush(options)
     for text in lines(sys.stdin.buffer):
         started = time.perf_counter()
-        utterance = parts.splitter.split((Hypothesis(text),), ContextState())
+        utterance = splitter.split((Hypothesis(text),), ContextState())
         spent = round((time.perf_counter() - started) * 1000, 3)
         if options.json:
             timing = {"ms": spent} if options.timings else {}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from dialogue.grammar.automaton import Network
 from dialogue.grammar.lists import ListValue
+from dialogue.grammar.numbers import NumberWords
+from dialogue.grammar.tokens import PLAIN, Writing
 from dialogue.types import Value
 
 
@@ -80,7 +82,10 @@ class Range:
 
 @dataclass(slots=True)
 class Compiled:
-    """A network with what its templates mean. Plain data: it is what the cache on disk holds."""
+    """A network with what its templates mean. Plain data: it is what the cache on disk holds.
+
+    ``endings`` are what templates write right behind a list ("{area}s"); ``skips`` may stand anywhere in a request.
+    """
 
     network: Network = field(default_factory=Network)
     blocks: list[Block] = field(default_factory=list)
@@ -88,3 +93,7 @@ class Compiled:
     ranges: dict[str, Range] = field(default_factory=dict)
     values: list[tuple[str, ListValue]] = field(default_factory=list)
     wildcards: set[str] = field(default_factory=set)
+    writing: Writing = PLAIN
+    numbers: NumberWords = field(default_factory=NumberWords)
+    endings: frozenset[str] = frozenset()
+    skips: tuple[str, ...] = ()

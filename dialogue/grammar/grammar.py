@@ -15,7 +15,7 @@ from typing import Any
 from dialogue.errors import GrammarError
 from dialogue.grammar.automaton import State
 from dialogue.grammar.compiled import Block, Compiled, Template
-from dialogue.grammar.lists import ValueTree
+from dialogue.grammar.lists import ListValue, ValueTree
 from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, Stretch, Text
 from dialogue.grammar.names import home_values
 from dialogue.grammar.numbers import Numbers
@@ -26,7 +26,7 @@ from dialogue.shipped import shipped_grammars
 from dialogue.types import Moment
 
 CACHE_FORMAT = 1
-_OPERATOR_FILES = ("operators", "conditions", "times")
+_OPERATOR_FILES = ("operators", "conditions", "times", "writing")
 _NOT_SENTENCES = ("responses", "numbers")
 
 
@@ -59,7 +59,7 @@ class Grammar:
         self.main = Machine(main, words)
         self.times = Machine(times)
         self._time_symbols = {name: self.main.symbols_of(name) for name in ("moment", "length")}
-        self.numbers = Numbers(language)
+        self.numbers = Numbers(main.numbers)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
         self.items = frozenset(words.get("items", ()))
@@ -70,10 +70,12 @@ class Grammar:
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
-        self._home_tree = ValueTree()
-        self._static_tree = ValueTree()
+        self._home_tree = ValueTree(main.writing, main.endings)
+        self._static_tree = ValueTree(main.writing, main.endings)
         self._static_tree.extend(main.values)
-        self._times_tree = TimeValues()
+        self._skips = ValueTree(main.writing)
+        self._skips.extend((words, ListValue("skip", words)) for words in main.skips)
+        self._times_tree = TimeValues(times.writing, times.endings)
         self._times_tree.extend(times.values)
 
     @classmethod
@@ -82,6 +84,7 @@ class Grammar:
 
         Errors: `GrammarError` with file and line.
         """
+        language = known_language(language)
         files, pack = sentence_files(language, folders)
         compiled = _from_cache(language, files, pack)
         grammar = cls(language, *compiled)
@@ -91,7 +94,8 @@ class Grammar:
 
     def use(self, home: Home) -> None:
         """Take the names from this home; nothing is compiled again."""
-        tree = ValueTree()
+        compiled = self.main.compiled
+        tree = ValueTree(compiled.writing, compiled.endings)
         tree.extend(home_values(home, self.words))
         self._home_tree = tree
 
@@ -100,7 +104,7 @@ class Grammar:
 
         Hesitations and stuttered words are left out, unless it is to be taken exactly as it stands.
         """
-        tokens = tokenize(text)
+        tokens = tokenize(text, self.main.compiled.writing)
         kept = tokens if exact else self._without_noise(tokens)
         return self.text_of([self._with_doubles(token) for token in kept])
 
@@ -238,6 +242,8 @@ class Grammar:
     ) -> tuple[Stretch, ...]:
         trees = (self._static_tree, self._home_tree)
         row = list(_row(self.main, tokens, at, trees, numbers, ordinals))
+        if self.main.compiled.skips:
+            row += [Stretch(skip.end, frozenset(), {}, skips=True) for skip in self._skips.find(tokens, at)]
         for end, kind, said in spoken[at]:
             row.append(self._moment_stretch(end, kind, said))
         return tuple(row)
@@ -285,15 +291,34 @@ def _row(
 # --- loading ----------------------------------------------------------------------------
 
 
+def _packs() -> list[str]:
+    import home_assistant_intents
+
+    return home_assistant_intents.get_languages()
+
+
+def languages() -> list[str]:
+    """The codes of all languages with an intent pack or a folder of sentence files."""
+    folders = (folder.name for folder in shipped_grammars().iterdir() if any(folder.glob("*.yaml")))
+    return sorted({*_packs(), *folders})
+
+
+def known_language(code: str) -> str:
+    """A language's code as it is known here, however it was written ("zh-cn", "zh_CN")."""
+    folded = code.replace("_", "-").casefold()
+    return next((known for known in languages() if known.casefold() == folded), code)
+
+
 def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
     """The sentence files of a language, and the name of the intent pack that goes with them (or None)."""
     own = shipped_grammars() / language
-    if not own.is_dir():
-        known = sorted(folder.name for folder in shipped_grammars().iterdir() if folder.is_dir())
-        raise GrammarError(f"no grammar for language {language!r}; there is one for {', '.join(known)}")
+    pack = language if language in _packs() else None
     shipped = [path for path in sorted(own.glob("*.yaml")) if path.stem not in _NOT_SENTENCES]
+    if not shipped and pack is None:
+        known = ", ".join(languages())
+        raise GrammarError(f"no grammar for language {language!r}; there is one for {known}")
     if not folders:
-        return shipped, language
+        return shipped, pack
     files = [path for path in shipped if path.stem in _OPERATOR_FILES]
     for folder in folders:
         if not folder.is_dir():

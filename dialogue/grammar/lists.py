@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dialogue.grammar.tokens import Token, tokenize
+from dialogue.grammar.tokens import PLAIN, Token, Writing, tokenize
 from dialogue.types import Value
 
 
@@ -27,25 +27,35 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs."""
+    """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs.
+
+    ``rest`` is what the last token holds behind the value ("s" in "Wohnzimmers").
+    """
 
     end: int
     values: tuple[ListValue, ...]
     cost: float = 0.0
+    rest: str = ""
 
 
 SPLIT_COST = 0.2
 
 
 class ValueTree:
-    """All values of all lists. ``find`` also hears a word written in two ("hall way") at a small cost."""
+    """All values of all lists. ``find`` also hears a word written in two ("hall way") at a small cost.
 
-    def __init__(self) -> None:
+    ``endings`` may follow a value in its last token.
+    """
+
+    def __init__(self, writing: Writing = PLAIN, endings: frozenset[str] = frozenset()) -> None:
         self._root = _Node()
+        self._writing = writing
+        self._endings = endings
+        self._longest = max(map(len, endings), default=0)
 
     def add(self, text: str, value: ListValue) -> None:
         node = self._root
-        for token in tokenize(text):
+        for token in tokenize(text, self._writing):
             node = node.branches.setdefault(token.key.strip(), _Node())
         if node is not self._root and value not in node.values:
             node.values.append(value)
@@ -68,6 +78,8 @@ class ValueTree:
             branch = node.branches.get(word)
             if branch is not None:
                 todo.append((branch, position + 1, cost))
+            if self._endings:
+                found += self._ended(node, word, position + 1, cost)
             joined = word
             for extra in range(1, 4):
                 if position + extra >= len(tokens):
@@ -77,3 +89,11 @@ class ValueTree:
                 if branch is not None:
                     todo.append((branch, position + extra + 1, cost + SPLIT_COST))
         return found
+
+    def _ended(self, node: _Node, word: str, end: int, cost: float) -> Iterator[Found]:
+        """The values that end inside a word, before one of the endings that templates write."""
+        for size in range(1, min(self._longest, len(word) - 1) + 1):
+            rest = word[-size:]
+            branch = node.branches.get(word[:-size]) if rest in self._endings else None
+            if branch is not None and branch.values:
+                yield Found(end, tuple(branch.values), cost, rest)

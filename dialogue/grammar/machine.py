@@ -13,6 +13,7 @@ from dialogue.grammar.tokens import Token
 from dialogue.types import Entity, Reading, Value
 
 WILD_COST = 0.35
+SKIP_COST = 0.08
 HEARD_COST = 0.4
 NAME_GAIN, NAME_GAIN_PER_LETTER = 0.02, 0.001
 LIST_COST = 0.004
@@ -121,6 +122,7 @@ class Machine:
         self.titles = frozenset(words.get("titles", ()))
         self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
         self.automaton = Automaton(compiled.network)
+        self._first = frozenset(compiled.network.starts)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
             (number, compiled.ranges[symbol.list_name])
@@ -159,7 +161,7 @@ class Machine:
             for symbol in self.serving(value):
                 if symbol not in options or option.cost < options[symbol].cost:
                     options[symbol] = option
-        return Stretch(found.end, frozenset(options), options) if options else None
+        return Stretch(found.end, frozenset(options), options, rest=found.rest) if options else None
 
     def number_stretch(self, end: int, number: float, cost: float = 0.0) -> Stretch | None:
         """The lattice edge of a spoken number."""
@@ -224,13 +226,24 @@ class Machine:
         for key in token.heard_for:
             for target in self.automaton.steps(item, key):
                 yield target, following, HEARD_COST, capture
-        if item in self.compiled.network.loops and capture is not None and capture.wild:
+        if self.compiled.skips and item not in self._first:
+            for stretch in text.lattice[position]:
+                if stretch.skips and stretch.end <= end:
+                    yield item, stretch.end, SKIP_COST, capture
+        if self._goes_on(item, capture, position):
+            assert capture is not None
             longer = Capture(
                 capture.slot, capture.start, following, None, True, capture.before, capture.label, capture.title
             )
             yield item, following, self._weight(text, position, capture), longer
         for arc in self.automaton.arcs(item, token.spaced):
             yield from self._list_moves(text, arc, position, end, capture)
+
+    def _goes_on(self, item: int, capture: Capture | None, position: int) -> bool:
+        """Whether an open slot may take the token at ``position`` too."""
+        if item not in self.compiled.network.loops or capture is None:
+            return False
+        return capture.wild and capture.end == position
 
     def _list_moves(
         self, text: Text, arc: ListArc, position: int, end: int, capture: Capture | None
@@ -250,7 +263,9 @@ class Machine:
                 cost = option.cost + LIST_COST * (stretch.end - position)
                 if arc.slot == "name":
                     cost -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
-                yield arc.target, stretch.end, cost, new
+                targets = self.automaton.steps(arc.target, stretch.rest) if stretch.rest else (arc.target,)
+                for target in targets:
+                    yield target, stretch.end, cost, new
 
     def _weight(self, text: Text, position: int, capture: Capture) -> float:
         """What a token costs in an open slot.

@@ -31,14 +31,17 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
 
 
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
-    """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
+    """Head nouns of device names ("the lamp"), where the language says which word of a name that is, and the
+    language's own nouns for kinds of devices.
+    """
+    place = {"first": 0, "last": -1}.get(str(words.get("head", "")))
     plural = str(words.get("plural", ""))
     kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
     others = [str(word) for word in words.get("other_words", ())]
     heads: dict[str, set[str]] = {}
-    for device in home.devices.values():
+    for device in home.devices.values() if place is not None else ():
         for spelling in (device.name, *device.aliases):
-            head = spelling.casefold().split()[-1]
+            head = spelling.casefold().split()[place]
             if head not in kinds:
                 heads.setdefault(head, set()).add(device.domain)
     for noun, domains in heads.items():
