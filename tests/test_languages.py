@@ -181,7 +181,7 @@ class Hassil:
 
     def __init__(self, language: str, spoken: Spoken) -> None:
         self.language = language
-        self.intents = Intents.from_dict(pack_of(language))
+        self.intents = Intents.from_dict(_with_signs_apart(pack_of(language)))
         names = [(name, name, {"domain": domain}) for domain, names in spoken.names.items() for name in names]
         self.lists = {
             "name": TextSlotList.from_tuples(names, name="name"),
@@ -200,6 +200,16 @@ class Hassil:
         """Every way it can read the text."""
         found = recognize_all(text, self.intents, slot_lists=self.lists, language=self.language)
         return [_meaning_of(one) for one in found]
+
+
+def _with_signs_apart(pack: dict[str, Any]) -> dict[str, Any]:
+    """hassil keeps one table of number words for all ranges with the same limits, whatever they multiply by (as of
+    3.12.1): "down by ten" and "up by ten" get one sign. Other limits keep the tables apart.
+    """
+    for body in pack["lists"].values():
+        if "multiplier" in body.get("range", {}):
+            body["range"]["to"] += 1
+    return pack
 
 
 def _meaning_of(found: Any) -> Meaning:

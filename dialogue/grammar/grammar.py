@@ -114,15 +114,17 @@ class Grammar:
         previous = ""
         for token in tokens:
             word = token.key.strip()
-            stuttered = token.key == previous and not token.pause and not self._may_double(word)
+            stuttered = token.spaced and token.key == previous and not (token.pause or self._may_double(word))
             previous = token.key
             if word not in self._hesitations and not stuttered:
                 kept.append(token)
         return kept or list(tokens)
 
     def _may_double(self, word: str) -> bool:
-        """Whether a word said twice may be meant twice; numbers always may."""
-        return word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
+        """Whether a word said twice may be meant twice; numbers always may, and all words where the language does
+        not say which.
+        """
+        return not self._doubled or word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
 
     def _with_doubles(self, token: Token) -> Token:
         """The token with the words it may have been heard for, or be a form of."""
