@@ -31,7 +31,7 @@ def spans(grammar: Grammar, said: str) -> set[tuple[str, str]]:
     return {
         (text.words(start, end), grammar.block(number).intent)
         for start in range(len(text.tokens))
-        for end, state in grammar.ends(text, start)
+        for end, state in grammar.ends(text, start).items()
         for number in state.accepts
         if end > start
     }
@@ -40,7 +40,7 @@ def spans(grammar: Grammar, said: str) -> set[tuple[str, str]]:
 def accepts(grammar: Grammar, said: str) -> set[str]:
     """The numbers of the templates that accept the whole text."""
     text = grammar.text(said)
-    state = dict(grammar.ends(text, 0)).get(len(text.tokens))
+    state = grammar.ends(text, 0).get(len(text.tokens))
     return {grammar.block(number).intent for number in state.accepts} if state is not None else set()
 
 
@@ -48,7 +48,7 @@ def reading(grammar: Grammar, said: str) -> Reading:
     """The cheapest reading of the whole text."""
     text = grammar.text(said)
     size = len(text.tokens)
-    return grammar.readings(text, 0, size, dict(grammar.ends(text, 0))[size].accepts)[0].reading
+    return grammar.readings(text, 0, size, grammar.ends(text, 0)[size].accepts)[0].reading
 
 
 def slots(grammar: Grammar, said: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_every_template_is_spoken(file: str, parts: Parts) -> None:
 def accepts_request(grammar: Grammar, template: Sayable, said: str) -> bool:
     text = grammar.text(said, exact=True)
     size = len(text.tokens)
-    state = dict(grammar.ends(text, 0)).get(size)
+    state = grammar.ends(text, 0).get(size)
     if state is None or template.number not in state.accepts:
         return False
     readings = grammar.readings(text, 0, size, state.accepts, area=True)
@@ -94,7 +94,7 @@ def accepts_request(grammar: Grammar, template: Sayable, said: str) -> bool:
 def accepts_time(grammar: Grammar, template: Sayable, said: str) -> bool:
     text = grammar.text(said)
     kind = template.block.extra["kind_of_time"]
-    whole = [one for one in grammar.spoken(text) if (one.start, one.end) == (0, len(text.tokens))]
+    whole = [one for one in text.spoken if (one.start, one.end) == (0, len(text.tokens))]
     return kind in {one.kind for one in whole}
 
 
@@ -250,7 +250,7 @@ def may_be_swallowed(text: str) -> bool:
     grammar = shipped_parts().grammar
     whole = grammar.text(text + UNKNOWN)
     size, clause = len(whole.tokens), len(grammar.text(UNKNOWN).tokens)
-    states = [dict(grammar.ends(whole, start)).get(size) for start in range(size - clause)]
+    states = [grammar.ends(whole, start).get(size) for start in range(size - clause)]
     accepted = {number for state in states if state is not None for number in state.accepts}
     return any(grammar.template(one).wild for one in accepted)
 

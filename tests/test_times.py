@@ -61,7 +61,7 @@ def grammar() -> Grammar:
 def read(text: str) -> list[tuple[str, Moment]]:
     """What our automaton makes of the whole text, as (kind, moment)."""
     cut = grammar().text(text)
-    found = grammar().spoken(cut)
+    found = cut.spoken
     return [(spoken.kind, spoken.moment) for spoken in found if (spoken.start, spoken.end) == (0, len(cut.tokens))]
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dialogue.errors import GrammarError
-from dialogue.grammar.automaton import WILDCARD, Symbol
 from dialogue.grammar.compiled import Compiled, Template
 from dialogue.grammar.grammar import Grammar, compile_files, known_language, sentence_files
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.names import home_values
+from dialogue.grammar.network import WILDCARD, Symbol
 from dialogue.grammar.sentences import HOME_LISTS
 from dialogue.interfaces import Home
 
@@ -146,7 +146,7 @@ def _reader(grammar: Grammar, sentence: str, number: int) -> Template | None:
     text = grammar.text(sentence)
     size = len(text.tokens)
     accepted: tuple[int, ...] = ()
-    for end, state in grammar.ends(text, 0):
+    for end, state in grammar.ends(text, 0).items():
         if end == size:
             accepted = grammar.sorted(state.accepts).requests
     mine = grammar.block(number).intent

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dialogue.grammar.automaton import Network
 from dialogue.grammar.lists import ListValue
+from dialogue.grammar.network import Network
 from dialogue.grammar.numbers import NumberWords
+from dialogue.grammar.paths import Paths
 from dialogue.grammar.tokens import PLAIN, Writing
 from dialogue.types import Value
 
@@ -82,12 +83,14 @@ class Range:
 
 @dataclass(slots=True)
 class Compiled:
-    """A network with what its templates mean. Plain data: it is what the cache on disk holds.
+    """The templates with what they mean. Plain data: it is what the cache on disk holds, but for the network.
 
-    ``endings`` are what templates write right behind a list ("{area}s"); ``skips`` may stand anywhere in a request.
+    ``endings`` are what templates write right behind a list ("{area}s"); ``skips`` may stand anywhere in a
+    request.
     """
 
     network: Network = field(default_factory=Network)
+    paths: Paths = field(default_factory=Paths)
     blocks: list[Block] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     ranges: dict[str, Range] = field(default_factory=dict)

@@ -6,27 +6,27 @@ import hashlib
 import os
 import pickle
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from dialogue.errors import GrammarError
-from dialogue.grammar.automaton import State
+from dialogue.grammar.automaton import MOST_TOKENS, State
 from dialogue.grammar.compiled import Block, Compiled, Template
 from dialogue.grammar.lists import ListValue, ValueTree
-from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, Stretch, Text
+from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, Spoken, Stretch, Text
 from dialogue.grammar.names import home_values
 from dialogue.grammar.numbers import Numbers
 from dialogue.grammar.times import TimeValues, moment
 from dialogue.grammar.tokens import Token, tokenize
 from dialogue.interfaces import Home
 from dialogue.shipped import shipped_grammars
-from dialogue.types import Moment
 
 CACHE_FORMAT = 1
 _OPERATOR_FILES = ("operators", "conditions", "times", "writing")
+CONNECTIVES = frozenset({"and", "then", "but"})
 _NOT_SENTENCES = ("responses", "numbers")
 
 
@@ -40,16 +40,6 @@ class Sorted:
     sure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
-
-    start: int
-    end: int
-    kind: str
-    moment: Moment
-
-
 class Grammar:
     """The compiled sentences of one language together with the names of one home."""
 
@@ -60,6 +50,7 @@ class Grammar:
         self.times = Machine(times)
         self._time_symbols = {name: self.main.symbols_of(name) for name in ("moment", "length")}
         self.numbers = Numbers(main.numbers)
+        self.joins = any(block.kind == "operator" and block.intent in CONNECTIVES for block in main.blocks)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
         self.items = frozenset(words.get("items", ()))
@@ -98,6 +89,7 @@ class Grammar:
         tree = ValueTree(compiled.writing, compiled.endings)
         tree.extend(home_values(home, self.words))
         self._home_tree = tree
+        self.main.forget_values()
 
     def text(self, text: str, *, exact: bool = False) -> Text:
         """Text cut into tokens, with everything that lists, numbers and times explain in it.
@@ -113,7 +105,7 @@ class Grammar:
         kept: list[Token] = []
         previous = ""
         for token in tokens:
-            word = token.key.strip()
+            word = token.word
             stuttered = token.spaced and token.key == previous and not (token.pause or self._may_double(word))
             previous = token.key
             if word not in self._hesitations and not stuttered:
@@ -124,47 +116,48 @@ class Grammar:
         """Whether a word said twice may be meant twice; numbers always may, and all words where the language does
         not say which.
         """
-        return not self._doubled or word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
+        return (
+            not self._doubled or word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
+        )
 
     def _with_doubles(self, token: Token) -> Token:
         """The token with the words it may have been heard for, or be a form of."""
-        word = token.key.strip()
+        word = token.word
         others = {table[word] for table in self._doubles if word in table} - {word}
-        return replace(token, heard_for=tuple(f" {other}" for other in others)) if others else token
+        return token._replace(heard_for=tuple(f" {other}" for other in others)) if others else token
 
     def text_of(self, tokens: Sequence[Token]) -> Text:
-        keys = [token.key.strip() for token in tokens]
+        keys = [token.word for token in tokens]
         numbers = self.numbers.spans(keys)
         ordinals = self.numbers.ordinals(keys)
         bare = tuple(tokens)
-        first = [self._time_stretches(bare, at, numbers[at], ordinals[at]) for at in range(len(bare))]
-        spoken = self._moments(Text(bare, tuple(first), (1.0,) * len(bare)))
-        rows = [self._stretches(bare, at, numbers[at], ordinals[at], spoken) for at in range(len(bare))]
+        places = range(len(bare))
+        trees: tuple[ValueTree, ...] = (self._times_tree,)
+        first = [_row(self.times, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
+        trees = (self._static_tree, self._home_tree)
+        rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        if self.main.compiled.skips:
+            rows = [(*row, *self._skipped(bare, at)) for at, row in enumerate(rows)]
+        for said in spoken:
+            rows[said.start] = (*rows[said.start], self._moment_stretch(said))
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
         dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
-        return Text(bare, tuple(rows), weights, dangling, articles)
-
-    def spoken(self, text: Text) -> list[Spoken]:
-        """The time expressions of a text."""
-        return [
-            Spoken(start, stretch.end, *_kind_and_moment(option))
-            for start, row in enumerate(text.lattice)
-            for stretch in row
-            for symbol, option in stretch.options.items()
-            if symbol == _SPOKEN
-        ]
+        return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken)
 
     def inside_numbers(self, text: Text) -> set[int]:
         """Positions that cut a spoken number in two ("twenty | two")."""
-        found = self.numbers.spans([token.key.strip() for token in text.tokens])
+        found = self.numbers.spans([token.word for token in text.tokens])
         return {
             position for start, row in enumerate(found) for end, _ in row for position in range(start + 1, end)
         }
 
-    def ends(self, text: Text, start: int, state: State | None = None) -> Iterable[tuple[int, State]]:
+    def ends(
+        self, text: Text, start: int, state: State | None = None, most: int = MOST_TOKENS
+    ) -> dict[int, State]:
         """Positions reached from ``start`` (or from ``state`` at ``start``) with their states."""
-        return self.main.ends(text, start, state)
+        return self.main.ends(text, start, state, most)
 
     def block(self, template: int) -> Block:
         return self.main.compiled.blocks[self.main.compiled.templates[template].block]
@@ -211,67 +204,34 @@ class Grammar:
         """Readings of a span, the cheapest first."""
         return self.main.readings(text, start, end, templates, area=area)
 
-    def _time_stretches(
-        self,
-        tokens: tuple[Token, ...],
-        at: int,
-        numbers: Sequence[tuple[int, float]],
-        ordinals: Sequence[tuple[int, float]],
-    ) -> tuple[Stretch, ...]:
-        return _row(self.times, tokens, at, (self._times_tree,), numbers, ordinals)
-
-    def _moments(self, text: Text) -> list[list[tuple[int, str, Moment]]]:
-        found: list[list[tuple[int, str, Moment]]] = []
+    def _moments(self, text: Text) -> Iterator[Spoken]:
         for start in range(len(text.tokens)):
-            row: list[tuple[int, str, Moment]] = []
-            for end, state in self.times.ends(text, start):
+            for end, state in self.times.ends(text, start).items():
                 if end == start or not state.accepts:
                     continue
                 best = self.times.readings(text, start, end, state.accepts)[0]
                 slots = {entity.name: entity.value for entity in best.reading.entities}
                 kind = str(slots.pop("kind", best.block.extra.get("kind_of_time", "at")))
-                row.append((end, kind, moment(best.reading.intent, slots, text.words(start, end))))
-            found.append(row)
-        return found
+                yield Spoken(start, end, kind, moment(best.reading.intent, slots, text.words(start, end)))
 
-    def _stretches(
-        self,
-        tokens: tuple[Token, ...],
-        at: int,
-        numbers: Sequence[tuple[int, float]],
-        ordinals: Sequence[tuple[int, float]],
-        spoken: Sequence[Sequence[tuple[int, str, Moment]]],
-    ) -> tuple[Stretch, ...]:
-        trees = (self._static_tree, self._home_tree)
-        row = list(_row(self.main, tokens, at, trees, numbers, ordinals))
-        if self.main.compiled.skips:
-            row += [Stretch(skip.end, frozenset(), {}, skips=True) for skip in self._skips.find(tokens, at)]
-        for end, kind, said in spoken[at]:
-            row.append(self._moment_stretch(end, kind, said))
-        return tuple(row)
+    def _skipped(self, tokens: tuple[Token, ...], at: int) -> Iterator[Stretch]:
+        """The stretches of words that say nothing."""
+        for found in self._skips.find(tokens, at):
+            yield Stretch(found.end, frozenset(), {}, skips=True)
 
-    def _moment_stretch(self, end: int, kind: str, moment: Moment) -> Stretch:
-        name = "length" if kind == "length" else "moment"
-        cost = BARE_TIME if kind == "bare" else 0.0
-        options = {
-            number: Option(moment, cost)  # type: ignore[arg-type]
-            for number in self._time_symbols[name]
-            if kind not in ("for", "until")
-        }
-        options[_SPOKEN] = Option({"kind": kind, "moment": moment}, 0.0)
-        return Stretch(end, frozenset(options), options)
+    def _moment_stretch(self, spoken: Spoken) -> Stretch:
+        """A time as a slot's value; what only qualifies ("until ten") is none."""
+        if spoken.kind in ("for", "until"):
+            return Stretch(spoken.end, frozenset(), {})
+        option = Option(spoken.moment, BARE_TIME if spoken.kind == "bare" else 0.0)  # type: ignore[arg-type]
+        symbols = self._time_symbols["length" if spoken.kind == "length" else "moment"]
+        return Stretch(spoken.end, frozenset(symbols), dict.fromkeys(symbols, option))
 
 
-_SPOKEN = -1
 BARE_TIME = 0.1
 DANGLING_TEXT = 1.5
 SHORT_NUMBER = 1.0
 """What reading "twenty" costs where "twenty two" was said."""
-
-
-def _kind_and_moment(option: Option) -> tuple[str, Moment]:
-    assert isinstance(option.value, dict)
-    return option.value["kind"], option.value["moment"]
 
 
 def _row(
@@ -284,10 +244,12 @@ def _row(
 ) -> tuple[Stretch, ...]:
     """The lattice edges that start at one token."""
     found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
-    longest = max((end for end, _ in numbers), default=at)
-    found += [machine.number_stretch(end, value, SHORT_NUMBER if end < longest else 0.0) for end, value in numbers]
-    found += [machine.ordinal_stretch(end, value) for end, value in ordinals]
-    return tuple(stretch for stretch in found if stretch is not None)
+    if numbers:
+        longest = max(end for end, _ in numbers)
+        found += [machine.number_stretch(end, one, SHORT_NUMBER if end < longest else 0.0) for end, one in numbers]
+    if ordinals:
+        found += [machine.ordinal_stretch(end, value) for end, value in ordinals]
+    return tuple([stretch for stretch in found if stretch is not None])
 
 
 # --- loading ----------------------------------------------------------------------------

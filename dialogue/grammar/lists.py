@@ -22,14 +22,23 @@ class ListValue:
 @dataclass(slots=True)
 class _Node:
     branches: dict[str, _Node] = field(default_factory=dict)
-    values: list[ListValue] = field(default_factory=list)
+    values: tuple[ListValue, ...] = ()
+    beginnings: set[str] = field(default_factory=set)
+
+    def branch(self, word: str) -> _Node:
+        """The node after a word, made on first use."""
+        if word not in self.branches:
+            self.branches[word] = _Node()
+            self.beginnings.update(word[:size] for size in range(1, len(word)))
+        return self.branches[word]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs.
 
-    ``rest`` is what the last token holds behind the value ("s" in "Wohnzimmers").
+    ``values`` is the tree's own tuple, the same object for the same spelling. ``rest`` is what the last token
+    holds behind the value ("s" in "Wohnzimmers").
     """
 
     end: int
@@ -56,9 +65,9 @@ class ValueTree:
     def add(self, text: str, value: ListValue) -> None:
         node = self._root
         for token in tokenize(text, self._writing):
-            node = node.branches.setdefault(token.key.strip(), _Node())
+            node = node.branch(token.word)
         if node is not self._root and value not in node.values:
-            node.values.append(value)
+            node.values = (*node.values, value)
 
     def extend(self, entries: Iterable[tuple[str, ListValue]]) -> None:
         for text, value in entries:
@@ -66,28 +75,19 @@ class ValueTree:
 
     def find(self, tokens: Sequence[Token], begin: int) -> list[Found]:
         """Every value that starts at token ``begin``."""
+        word = tokens[begin].word
+        root = self._root
+        if word not in root.branches and word not in root.beginnings and not self._endings:
+            return []
         found: list[Found] = []
-        todo = [(self._root, begin, 0.0)]
+        todo = [(root, begin, 0.0)]
         while todo:
             node, position, cost = todo.pop()
             if node.values:
-                found.append(Found(position, tuple(node.values), cost))
-            if position >= len(tokens) or not node.branches:
-                continue
-            word = tokens[position].key.strip()
-            branch = node.branches.get(word)
-            if branch is not None:
-                todo.append((branch, position + 1, cost))
-            if self._endings:
-                found += self._ended(node, word, position + 1, cost)
-            joined = word
-            for extra in range(1, 4):
-                if position + extra >= len(tokens):
-                    break
-                joined += tokens[position + extra].key.strip()
-                branch = node.branches.get(joined)
-                if branch is not None:
-                    todo.append((branch, position + extra + 1, cost + SPLIT_COST))
+                found.append(Found(position, node.values, cost))
+            if position < len(tokens) and node.branches:
+                todo += _onward(node, tokens, position, cost)
+                found += self._ended(node, tokens[position].word, position + 1, cost)
         return found
 
     def _ended(self, node: _Node, word: str, end: int, cost: float) -> Iterator[Found]:
@@ -96,4 +96,19 @@ class ValueTree:
             rest = word[-size:]
             branch = node.branches.get(word[:-size]) if rest in self._endings else None
             if branch is not None and branch.values:
-                yield Found(end, tuple(branch.values), cost, rest)
+                yield Found(end, branch.values, cost, rest)
+
+
+def _onward(
+    node: _Node, tokens: Sequence[Token], position: int, cost: float
+) -> Iterator[tuple[_Node, int, float]]:
+    """The nodes after the next word, also where it was written in up to four parts."""
+    word = tokens[position].word
+    if word in node.branches:
+        yield node.branches[word], position + 1, cost
+    for following in range(position + 1, min(position + 4, len(tokens))):
+        if word not in node.beginnings:
+            return
+        word += tokens[following].word
+        if word in node.branches:
+            yield node.branches[word], following + 1, cost + SPLIT_COST

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
-from dialogue.grammar.automaton import WILDCARD, Automaton, Edge, ListArc, State
+from dialogue.grammar.automaton import MOST_TOKENS, Automaton, Edge, State
 from dialogue.grammar.compiled import Block, Compiled
 from dialogue.grammar.lists import Found, ListValue
+from dialogue.grammar.network import WILDCARD, ListArc
 from dialogue.grammar.tokens import Token
-from dialogue.types import Entity, Reading, Value
+from dialogue.types import Entity, Moment, Reading, Value
 
 WILD_COST = 0.35
 SKIP_COST = 0.08
@@ -38,8 +39,7 @@ class Stretch(Edge):
     options: dict[int, Option]
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """A slot's stretch of tokens; ``value`` is None for a wildcard, whose text is its value."""
 
     slot: str
@@ -50,6 +50,13 @@ class Capture:
     before: Capture | None
     label: bool = False
     title: bool = False
+
+
+Way: TypeAlias = tuple[float, Capture | None]
+"""What a path has cost so far, and its last slot."""
+
+Layer: TypeAlias = dict[int, Way]
+"""The cheapest way to each path state at one position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +92,21 @@ class ScoredReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
+
+    start: int
+    end: int
+    kind: str
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Tokens with their lattice, ready to be matched.
 
-    ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there.
+    ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
+    ``spoken`` are the time expressions.
     """
 
     tokens: tuple[Token, ...]
@@ -97,6 +115,7 @@ class Text:
     dangling: tuple[float, ...] = ()
     article: tuple[bool, ...] = ()
     joined_verbs: frozenset[int] = frozenset()
+    spoken: tuple[Spoken, ...] = ()
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -121,14 +140,16 @@ class Machine:
         self.labels = frozenset(words.get("labels", ()))
         self.titles = frozenset(words.get("titles", ()))
         self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
-        self.automaton = Automaton(compiled.network)
-        self._first = frozenset(compiled.network.starts)
+        self.paths = compiled.paths
+        self.automaton = Automaton(compiled.paths)
+        self._first = frozenset(compiled.paths.starts)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
             (number, compiled.ranges[symbol.list_name])
-            for number, symbol in enumerate(compiled.network.symbols)
+            for number, symbol in enumerate(compiled.paths.symbols)
             if symbol.list_name in compiled.ranges
         ]
+        self._explained: dict[tuple[int, float], tuple[object, dict[int, Option], frozenset[int]]] = {}
         self._numbers: dict[tuple[float, float], dict[int, Option]] = {}
         self._ordinals = self.symbols_of("ordinal")
         self._any_number = self.symbols_of("number")
@@ -136,7 +157,7 @@ class Machine:
 
     def symbols_of(self, list_name: str) -> list[int]:
         """The list references of the templates that name this list."""
-        symbols = enumerate(self.compiled.network.symbols)
+        symbols = enumerate(self.paths.symbols)
         return [number for number, symbol in symbols if symbol.list_name == list_name]
 
     def serving(self, value: ListValue) -> frozenset[int]:
@@ -146,7 +167,7 @@ class Machine:
         if known is None:
             known = frozenset(
                 number
-                for number, symbol in enumerate(self.compiled.network.symbols)
+                for number, symbol in enumerate(self.paths.symbols)
                 if symbol.list_name == value.list_name
                 and (value.domain is None or not symbol.domains or value.domain in symbol.domains)
             )
@@ -155,13 +176,25 @@ class Machine:
 
     def value_stretch(self, found: Found) -> Stretch | None:
         """The lattice edge of a stretch that lists explain."""
+        key = (id(found.values), found.cost)
+        if key not in self._explained:
+            options = self._options(found)
+            self._explained[key] = (found.values, options, frozenset(options))
+        _, options, symbols = self._explained[key]
+        return Stretch(found.end, symbols, options, rest=found.rest) if options else None
+
+    def forget_values(self) -> None:
+        """The lists have changed."""
+        self._explained.clear()
+
+    def _options(self, found: Found) -> dict[int, Option]:
         options: dict[int, Option] = {}
         for value in found.values:
             option = Option(value.value, value.cost + found.cost)
             for symbol in self.serving(value):
                 if symbol not in options or option.cost < options[symbol].cost:
                     options[symbol] = option
-        return Stretch(found.end, frozenset(options), options, rest=found.rest) if options else None
+        return options
 
     def number_stretch(self, end: int, number: float, cost: float = 0.0) -> Stretch | None:
         """The lattice edge of a spoken number."""
@@ -179,93 +212,100 @@ class Machine:
         options = {symbol: Option(int(number), 0.0) for symbol in self._ordinals}
         return Stretch(end, frozenset(options), options) if options else None
 
-    def ends(self, text: Text, begin: int, state: State | None = None) -> Iterator[tuple[int, State]]:
+    def ends(
+        self, text: Text, begin: int, state: State | None = None, most: int = MOST_TOKENS
+    ) -> dict[int, State]:
         """Every position reached from ``begin`` with its state (the position itself first)."""
-        return self.automaton.run(text.tokens, text.lattice, begin, state)
+        return self.automaton.run(text.tokens, text.lattice, begin, state, most)
 
     def readings(
         self, text: Text, begin: int, end: int, templates: Iterable[int], *, area: bool = False
     ) -> list[ScoredReading]:
         """How the span can be read by these templates, the cheapest first; one entry per distinct reading."""
-        best: dict[tuple[str, str], ScoredReading] = {}
+        found: list[ScoredReading] = []
         for template in templates:
             block = self.compiled.blocks[self.compiled.templates[template].block]
             if block.needs_area and not area:
                 continue
             scored = self._read(text, begin, end, template, block)
-            if scored is None:
-                continue
-            key = (block.intent, repr(scored.reading.entities))
-            best[key] = _merged(best.get(key), scored)
-        return sorted(best.values(), key=lambda scored: (scored.cost, scored.reading.intent))
+            if scored is not None:
+                found.append(scored)
+        return found if len(found) < 2 else _distinct(found)
 
     def _read(self, text: Text, begin: int, end: int, template: int, block: Block) -> ScoredReading | None:
-        """The cheapest path of one template over a span (Viterbi over token positions and network states)."""
-        reached: list[dict[int, tuple[float, Capture | None]]] = [{} for _ in range(end - begin + 1)]
-        reached[0][self.compiled.network.starts[template]] = (0.0, None)
+        """The cheapest path of one template over a span (Viterbi over token positions and path states)."""
+        layers: list[Layer] = [{} for _ in range(end - begin + 1)]
+        layers[0][self.paths.starts[template]] = (0.0, None)
         for position in range(begin, end):
-            for item, (cost, capture) in reached[position - begin].items():
-                for target, where, extra, new in self._moves(text, item, position, end, capture):
-                    layer = reached[where - begin]
-                    known = layer.get(target)
-                    if known is None or cost + extra < known[0]:
-                        layer[target] = (cost + extra, new)
-        finished = [(cost, capture) for item, (cost, capture) in reached[-1].items() if self.automaton.ends(item)]
+            layer = layers[position - begin]
+            if layer:
+                self._step(text, position, end, layer, layers[position - begin + 1 :])
+        accepts = self.paths.accepts
+        finished = [way for item, way in layers[-1].items() if accepts[item] >= 0]
         if not finished:
             return None
-        cost, capture = min(finished, key=lambda way: way[0])
+        cost, capture = min(finished, key=_cost) if len(finished) > 1 else finished[0]
         return self._scored(text, (begin, end), cost, capture, template, block)
 
-    def _moves(
-        self, text: Text, item: int, position: int, end: int, capture: Capture | None
-    ) -> Iterator[tuple[int, int, float, Capture | None]]:
+    def _step(self, text: Text, position: int, end: int, layer: Layer, ahead: Sequence[Layer]) -> None:
+        """All moves from one position; ``ahead`` are the layers of the positions after it."""
         token = text.tokens[position]
-        following = position + 1
-        for target in self.automaton.steps(item, token.key):
-            yield target, following, 0.0, capture
-        for key in token.heard_for:
-            for target in self.automaton.steps(item, key):
-                yield target, following, HEARD_COST, capture
-        if self.compiled.skips and item not in self._first:
-            for stretch in text.lattice[position]:
-                if stretch.skips and stretch.end <= end:
-                    yield item, stretch.end, SKIP_COST, capture
-        if self._goes_on(item, capture, position):
-            assert capture is not None
-            longer = Capture(
-                capture.slot, capture.start, following, None, True, capture.before, capture.label, capture.title
-            )
-            yield item, following, self._weight(text, position, capture), longer
-        for arc in self.automaton.arcs(item, token.spaced):
-            yield from self._list_moves(text, arc, position, end, capture)
+        word, spaced = token.word, token.spaced
+        numbers, rows, loops = (
+            (self.paths.spaced if spaced else self.paths.glued),
+            self.paths.rows,
+            self.paths.loops,
+        )
+        if self.compiled.skips:
+            self._skip(text, position, end, layer, ahead)
+        following = ahead[0]
+        for item, way in layer.items():
+            row = rows[numbers[item]]
+            if word in row.words:
+                for target in row.words[word]:
+                    _reach(following, target, way)
+            cost, capture = way
+            for other in token.heard_for:
+                for target in row.words.get(other[1:], ()):
+                    _reach(following, target, (cost + HEARD_COST, capture))
+            if capture is not None and item in loops and capture.wild and capture.end == position:
+                longer = capture._replace(end=position + 1)
+                _reach(following, item, (cost + self._weight(text, position, longer), longer))
+            for arc in row.lists:
+                self._follow(text, arc, position, end, way, ahead)
 
-    def _goes_on(self, item: int, capture: Capture | None, position: int) -> bool:
-        """Whether an open slot may take the token at ``position`` too."""
-        if item not in self.compiled.network.loops or capture is None:
-            return False
-        return capture.wild and capture.end == position
+    def _skip(self, text: Text, position: int, end: int, layer: Layer, ahead: Sequence[Layer]) -> None:
+        """The moves over words that say nothing; no request begins with them."""
+        for stretch in text.lattice[position]:
+            if stretch.skips and stretch.end <= end:
+                for item, (cost, capture) in layer.items():
+                    if item not in self._first:
+                        _reach(ahead[stretch.end - position - 1], item, (cost + SKIP_COST, capture))
 
-    def _list_moves(
-        self, text: Text, arc: ListArc, position: int, end: int, capture: Capture | None
-    ) -> Iterator[tuple[int, int, float, Capture | None]]:
-        symbol = self.compiled.network.symbols[arc.symbol]
+    def _follow(self, text: Text, arc: ListArc, position: int, end: int, way: Way, ahead: Sequence[Layer]) -> None:
+        """The moves of one list reference."""
+        cost, capture = way
+        symbol = self.paths.symbols[arc.symbol]
         if symbol.list_name == WILDCARD:
             label = not self.labels.isdisjoint(symbol.domains)
             title = not self.titles.isdisjoint(symbol.domains)
             new = Capture(arc.slot, position, position + 1, None, True, capture, label, title)
             extra = sum(self.costs.get(name, 0.0) for name in symbol.domains)
-            yield arc.target, position + 1, self._weight(text, position, new) + extra, new
+            _reach(ahead[0], arc.target, (cost + self._weight(text, position, new) + extra, new))
             return
         for stretch in text.lattice[position]:
             option = stretch.options.get(arc.symbol)
             if option is not None and stretch.end <= end:
                 new = Capture(arc.slot, position, stretch.end, option.value, False, capture)
-                cost = option.cost + LIST_COST * (stretch.end - position)
+                more = option.cost + LIST_COST * (stretch.end - position)
                 if arc.slot == "name":
-                    cost -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
-                targets = self.automaton.steps(arc.target, stretch.rest) if stretch.rest else (arc.target,)
-                for target in targets:
-                    yield target, stretch.end, cost, new
+                    more -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
+                for target in self._behind(arc.target, stretch.rest) if stretch.rest else (arc.target,):
+                    _reach(ahead[stretch.end - position - 1], target, (cost + more, new))
+
+    def _behind(self, item: int, rest: str) -> tuple[int, ...]:
+        """The states after the end of a word whose beginning was a list's value."""
+        return self.paths.rows[self.paths.glued[item]].words.get(rest, ())
 
     def _weight(self, text: Text, position: int, capture: Capture) -> float:
         """What a token costs in an open slot.
@@ -310,6 +350,25 @@ class Machine:
         )
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
         return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places))
+
+
+def _reach(layer: Layer, state: int, way: Way) -> None:
+    known = layer.get(state)
+    if known is None or way[0] < known[0]:
+        layer[state] = way
+
+
+def _cost(way: Way) -> float:
+    return way[0]
+
+
+def _distinct(found: Iterable[ScoredReading]) -> list[ScoredReading]:
+    """One reading of each intent and set of entities, the cheapest first."""
+    best: dict[tuple[str, str], ScoredReading] = {}
+    for scored in found:
+        key = (scored.reading.intent, repr(scored.reading.entities))
+        best[key] = _merged(best.get(key), scored)
+    return sorted(best.values(), key=lambda scored: (scored.cost, scored.reading.intent))
 
 
 def _merged(known: ScoredReading | None, new: ScoredReading) -> ScoredReading:

@@ -136,7 +136,11 @@ class Numbers:
         """For every token the numbers that start there, as (end, value), shorter readings included."""
         starts = self._starts
         return [
-            self._spoken(tokens, at) if token in starts else self._written(tokens, at) if token[0].isdigit() else []
+            self._spoken(tokens, at)
+            if token in starts
+            else self._written(tokens, at)
+            if token[0].isdigit()
+            else []
             for at, token in enumerate(tokens)
         ]
 

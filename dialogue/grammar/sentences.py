@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from hassil.expression import (
 from hassil.parser import ParseError
 
 from dialogue.errors import GrammarError
-from dialogue.grammar.automaton import WILDCARD, ListArc, Symbol
 from dialogue.grammar.compiled import Block, Compiled, Place, Range, Template
 from dialogue.grammar.lists import ListValue
+from dialogue.grammar.network import WILDCARD, ListArc, Symbol
 from dialogue.grammar.numbers import number_words
+from dialogue.grammar.paths import NOTHING, paths_of
 from dialogue.grammar.tokens import Writing, tokenize
 
 HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
@@ -159,6 +160,14 @@ def _setting(name: object, body: Any, file: str) -> Any:
     return known
 
 
+def _writing(settings: Mapping[str, Any]) -> Writing:
+    return Writing(
+        elision=settings.get("elision", False),
+        endings=settings.get("endings", ()),
+        unspaced=settings.get("ignore_whitespace", False),
+    )
+
+
 _SECTIONS: Mapping[str, type | None] = {
     "language": None,
     "settings": dict,
@@ -202,6 +211,7 @@ def _at(text: object, file: str) -> Place:
 def compile_source(source: Source) -> tuple[Compiled, Compiled]:
     """The network of requests and operators, and the small network of times (blocks of kind ``time``)."""
     main, times = _Compiler(source), _Compiler(source)
+    main.compiled.numbers = number_words(source.language)
     for intent, body, file in source.intents:
         for data in body["data"]:
             compiler = times if (body.get("kind") or data.get("kind")) == "time" else main
@@ -236,15 +246,9 @@ class _Compiler:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        settings = source.settings
-        self.writing = Writing(
-            elision=settings.get("elision", False),
-            endings=settings.get("endings", ()),
-            unspaced=settings.get("ignore_whitespace", False),
-        )
-        inside = settings.get("skip_words_inside", True)
-        skips = tuple(source.skip_words) if inside else ()
-        self.compiled = Compiled(writing=self.writing, numbers=number_words(source.language), skips=skips)
+        inside = source.settings.get("skip_words_inside", True)
+        self.writing = _writing(source.settings)
+        self.compiled = Compiled(writing=self.writing, skips=tuple(source.skip_words) if inside else ())
         self.rules: dict[str, Expression] = {}
         self.used_lists: set[str] = set()
 
@@ -270,14 +274,9 @@ class _Compiler:
         network.finals[end] = len(self.compiled.templates)
         wild = len(network.loops) > loops
         plain = not any(network.lists[first:])
-        open_end = any(
-            end in network.closure((state,)) | network.across_spaces((state,))
-            for state in network.loops
-            if state >= first
-        )
         block = len(self.compiled.blocks) - 1
         self.compiled.templates.append(
-            Template(block, str(text), place, wild, self._bare(expression, local), plain, open_end)
+            Template(block, str(text), place, wild, self._bare(expression, local), plain)
         )
 
     def _bare(self, expression: Expression, local: _Local) -> bool:
@@ -325,7 +324,7 @@ class _Compiler:
                 continue
             for token in tokenize(run, self.writing):
                 target = network.new_state()
-                network.pieces[state] += ((token.key.strip(), target),)
+                network.pieces[state] += ((token.word, target),)
                 state = target
         return state
 
@@ -414,8 +413,13 @@ class _Compiler:
             self.compiled.values.append((str(spelling), ListValue(str(name), out, _plain(domain), cost)))
 
     def finish(self) -> Compiled:
-        self.compiled.endings = frozenset(_endings(self.compiled))
-        return self.compiled
+        """The compiled grammar with its paths, and the templates marked that may end in open text."""
+        compiled = self.compiled
+        compiled.endings = frozenset(_endings(compiled))
+        compiled.paths = paths_of(compiled.network)
+        for number in {compiled.paths.accepts[state] for state in compiled.paths.loops} - {NOTHING}:
+            compiled.templates[number] = replace(compiled.templates[number], open_end=True)
+        return compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,8 +439,8 @@ def _endings(compiled: Compiled) -> Iterator[str]:
     """What templates write right behind a word of a list, without a space: "s" in "{area}s"."""
     network = compiled.network
     inside = {WILDCARD, *compiled.ranges}
-    behind = {arc.target for row in network.lists for arc in row if network.symbols[arc.symbol].list_name not in inside}
-    todo = [(state, "") for state in behind]
+    arcs = {arc for row in network.lists for arc in row if network.symbols[arc.symbol].list_name not in inside}
+    todo = [(arc.target, "") for arc in arcs]
     seen = set(todo)
     while todo:
         state, said = todo.pop()

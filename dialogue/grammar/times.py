@@ -268,7 +268,7 @@ class TimeValues(ValueTree):
     def find(self, tokens: Sequence[Token], begin: int) -> list[Found]:
         """As `ValueTree.find`, and a time in digits if token ``begin`` is one; its value is its text."""
         found = super().find(tokens, begin)
-        word = tokens[begin].key.strip()
+        word = tokens[begin].word
         if _WRITTEN.fullmatch(word):
             found.append(Found(begin + 1, (ListValue("time_written", word),)))
         return found

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Letters of scripts without spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a token each."""
@@ -16,6 +17,8 @@ _INDIC = "".join(
 _SIGNS = rf"\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed{_INDIC}"
 """Vowel signs and accents that are characters of their own inside a word."""
 _LETTER = rf"(?:[^\W\d_{_UNSPACED}]|[{_SIGNS}])"
+ONE_TOKEN = re.compile(rf"{_LETTER}+(?:'{_LETTER}*)*|\d[\d.,:/]*")
+"""What the beginning of a word or number looks like."""
 _PIECES = (
     r"(?P<number>\d+(?:[.,:/]\d+)*)"
     r"|(?P<pause>[,;.!?…。，！？；、¿¡؟،।]+)"
@@ -24,9 +27,7 @@ _PIECES = (
     rf"|(?P<unspaced>[{_UNSPACED}])"
     r"|(?P<other>[^\s\-_])"
 )
-_WHOLE = re.compile(
-    _PIECES.format(words=rf"(?P<possessive>'s\b)|(?P<word>{_LETTER}+(?:'(?!s\b){_LETTER}+)*)")
-)
+_WHOLE = re.compile(_PIECES.format(words=rf"(?P<possessive>'s\b)|(?P<word>{_LETTER}+(?:'(?!s\b){_LETTER}+)*)"))
 _ELIDED = re.compile(_PIECES.format(words=rf"(?P<word>{_LETTER}+'?)"))
 _GLUED = {"mark", "possessive", "unspaced"}
 
@@ -45,22 +46,20 @@ class Writing:
     unspaced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token. ``key`` is its folded text, with a leading space where a space came before it.
+class Token(NamedTuple):
+    """One token: its folded ``word``, and whether a space came before it.
 
-    ``pause`` is the weight of a break heard or written before the token (a comma counts as 1.0);
-    ``heard_for`` holds keys of words that speech recognition may have taken it for.
+    ``key`` is both in one: the word, with a leading space where a space came before it. ``pause`` is the weight of
+    a break heard or written before the token (a comma counts as 1.0); ``heard_for`` holds keys of words that
+    speech recognition may have taken it for.
     """
 
     text: str
+    word: str
+    spaced: bool
     key: str
     pause: float = 0.0
     heard_for: tuple[str, ...] = ()
-
-    @property
-    def spaced(self) -> bool:
-        return self.key.startswith(" ")
 
 
 PLAIN = Writing()
@@ -72,6 +71,7 @@ def tokenize(text: str, writing: Writing = PLAIN) -> list[Token]:
     pause = 0.0
     previous_end = -1
     previous_kind = ""
+    plain = writing == PLAIN
     for match in (_ELIDED if writing.elision else _WHOLE).finditer(_folded(text)):
         kind = match.lastgroup or "other"
         if kind == "pause":
@@ -79,14 +79,20 @@ def tokenize(text: str, writing: Writing = PLAIN) -> list[Token]:
             continue
         glued = kind in _GLUED or (match.start() == previous_end and previous_kind in ("number", "unspaced"))
         piece = match.group()
-        if writing is not PLAIN:
+        if not plain:
             glued = glued or _leans(tokens, pause, previous_kind, writing)
             for beginning in _cut_off(piece, writing.endings):
-                tokens.append(Token(beginning, beginning.casefold() if glued else f" {beginning.casefold()}", pause))
+                tokens.append(_token(beginning, glued, pause))
                 piece, pause, glued = piece[len(beginning) :], 0.0, True
-        tokens.append(Token(piece, piece.casefold() if glued else f" {piece.casefold()}", pause))
+        word = piece.casefold()
+        tokens.append(Token(piece, word, not glued, word if glued else f" {word}", pause))
         pause, previous_end, previous_kind = 0.0, match.end(), kind
     return tokens
+
+
+def _token(piece: str, glued: bool, pause: float) -> Token:
+    word = piece.casefold()
+    return Token(piece, word, not glued, word if glued else f" {word}", pause)
 
 
 def _folded(text: str) -> str:

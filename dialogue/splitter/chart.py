@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from dialogue.grammar.automaton import State
-from dialogue.grammar.grammar import Grammar, Sorted, Spoken
-from dialogue.grammar.machine import ScoredReading, Text
+from dialogue.grammar.grammar import Grammar, Sorted
+from dialogue.grammar.machine import ScoredReading, Spoken, Text
 from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
@@ -34,7 +34,7 @@ class Core:
     leaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
     """One span of a path: an operator, a request, a time, or an unexplained token.
 
@@ -84,12 +84,14 @@ class Chart:
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
         return self.all_listed(start, end) or any(
-            stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at]
+            stretch.end <= end and not stretch.skips
+            for at in range(start, end)
+            for stretch in self.text.lattice[at]
         )
 
     def all_listed(self, start: int, end: int) -> bool:
         """Whether the stretch is a row of known items ("some sugar"), but for articles and joiners."""
-        words = [token.key.strip() for token in self.text.tokens[start:end]]
+        words = [token.word for token in self.text.tokens[start:end]]
         kept = [word for word in words if word not in self.grammar.small_words]
         return bool(kept) and all(word in self.grammar.items for word in kept)
 
@@ -122,7 +124,7 @@ class Chart:
                 continue
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):
-                readings = self.grammar.readings(self.text, start, end, templates)
+                readings = templates and self.grammar.readings(self.text, start, end, templates)
                 if readings:
                     yield Core(start, end, self.words(start, end), tuple(readings))
 
@@ -138,7 +140,7 @@ class Charts:
     def chart(self, text: str, *, answering: bool = False) -> Chart:
         """Find all spans of a text; ``answering`` lets in what only means something as an answer."""
         tokens = self.grammar.text(text)
-        alive = [dict(self.grammar.ends(tokens, start)) for start in range(len(tokens.tokens))]
+        alive = [self.grammar.ends(tokens, start) for start in range(len(tokens.tokens))]
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
         sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
         cuts = {
@@ -150,7 +152,7 @@ class Charts:
         }
         tokens = self._doubting(tokens, sure | cuts)
         operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
-        for spoken in self.grammar.spoken(tokens):
+        for spoken in tokens.spoken:
             if spoken.kind in TIMES:
                 operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
         return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
@@ -164,7 +166,7 @@ class Charts:
 
     def _doubting(self, text: Text, sure: frozenset[int]) -> Text:
         """The text with open slots dearer where inside them a request or a correction seems to begin."""
-        words = [token.key.strip() for token in text.tokens]
+        words = [token.word for token in text.tokens]
         joined = frozenset(
             at for at in range(1, len(words)) if words[at - 1] in self._joiners and words[at] in self._verbs
         )

@@ -90,9 +90,7 @@ class Splicer:
         """Where a fragment may end that goes on from the first ``cut`` tokens of a sentence."""
         state = base.states.get(cut)
         if state is not None:
-            for end, reached in self.grammar.ends(chart.text, start, state):
-                if end > start + MOST_FRAGMENT:
-                    return
+            for end, reached in self.grammar.ends(chart.text, start, state, MOST_FRAGMENT).items():
                 if end > start and end in chart.bounds:
                     yield end, reached
 
@@ -106,10 +104,8 @@ class Splicer:
 
     def _reaches(self, text: Text, start: int, end: int, state: State) -> bool:
         """Whether the tokens from ``start`` to ``end`` complete a request after ``state``."""
-        return any(
-            where == end and bool(self.grammar.sorted(reached.accepts).requests)
-            for where, reached in self.grammar.ends(text, start, state)
-        )
+        reached = self.grammar.ends(text, start, state, end - start).get(end)
+        return reached is not None and bool(self.grammar.sorted(reached.accepts).requests)
 
     def _spliced(
         self, chart: Chart, last: Core, place: Place, new: tuple[int, int], correcting: bool
@@ -165,7 +161,7 @@ class Splicer:
             if len(self._sentences) >= MOST_REMEMBERED:
                 self._sentences.clear()
             text = self.grammar.text(words, exact=True)
-            known = self._sentences[words] = Sentence(text, dict(self.grammar.ends(text, 0)))
+            known = self._sentences[words] = Sentence(text, self.grammar.ends(text, 0))
         return known
 
     # --- shared tails -------------------------------------------------------------------
@@ -190,7 +186,7 @@ class Splicer:
     def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
         for begin, joined in _after_thing(chart, chain):
-            for end, reached in self.grammar.ends(chart.text, begin, head):
+            for end, reached in self.grammar.ends(chart.text, begin, head).items():
                 effort.left -= 1
                 if effort.left < 0:
                     return
@@ -281,7 +277,7 @@ def _difference(last: Core, scored: ScoredReading) -> float:
 def _anchored(text: Text, cut: int, length: int) -> bool:
     """Whether the new tokens hold something a list knows; open text alone is no fragment."""
     return any(
-        stretch.end <= cut + length and bool(stretch.options)
+        stretch.end <= cut + length and not stretch.skips
         for start in range(cut, cut + length)
         for stretch in text.lattice[start]
     )
