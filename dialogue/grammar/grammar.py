@@ -261,16 +261,17 @@ def _packs() -> list[str]:
     return home_assistant_intents.get_languages()
 
 
-def languages() -> list[str]:
-    """The codes of all languages with an intent pack or a folder of sentence files."""
-    folders = (folder.name for folder in shipped_grammars().iterdir() if any(folder.glob("*.yaml")))
-    return sorted({*_packs(), *folders})
+def languages() -> tuple[list[str], list[str]]:
+    """The codes of the languages with operators of their own, and of those that only have an intent pack."""
+    whole = sorted(path.parent.name for path in shipped_grammars().glob("*/operators.yaml"))
+    return whole, sorted({*_packs()} - {*whole})
 
 
 def known_language(code: str) -> str:
     """A language's code as it is known here, however it was written ("zh-cn", "zh_CN")."""
     folded = code.replace("_", "-").casefold()
-    return next((known for known in languages() if known.casefold() == folded), code)
+    known = (one for codes in languages() for one in codes)
+    return next((one for one in known if one.casefold() == folded), code)
 
 
 def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
@@ -279,8 +280,11 @@ def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], 
     pack = language if language in _packs() else None
     shipped = [path for path in sorted(own.glob("*.yaml")) if path.stem not in _NOT_SENTENCES]
     if not shipped and pack is None:
-        known = ", ".join(languages())
-        raise GrammarError(f"no grammar for language {language!r}; there is one for {known}")
+        whole, single = (", ".join(codes) for codes in languages())
+        raise GrammarError(
+            f"no grammar for language {language!r}; there is one for {whole}; "
+            f"single requests are understood in {single}"
+        )
     if not folders:
         return shipped, pack
     files = [path for path in shipped if path.stem in _OPERATOR_FILES]
