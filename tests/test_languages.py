@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from hassil.recognize import recognize_all, recognize_best
 from sampling import Sayable, Stage, Unspeakable, sayables
 
 from dialogue.context import ContextState
-from dialogue.grammar.grammar import Grammar, sentence_files
+from dialogue.grammar.grammar import Grammar, compile_files, sentence_files
 from dialogue.grammar.sentences import Source, add_data, add_file
 from dialogue.home import SimulatedHome
 from dialogue.home_file import Layout
@@ -284,3 +285,113 @@ def test_sampled_sentences_are_read_as_hassil_reads_them(language: str) -> None:
             break
     print(f"{language}: {1 - len(wrong) / len(seen):.1%} of {len(seen)}")
     assert 1 - len(wrong) / len(seen) >= AGREE, "\n".join(wrong)
+
+
+# --- operators are data -----------------------------------------------------------------
+
+OPERATORS = {
+    "de": """\
+language: de
+operators:
+  and: ["und [auch]", "sowie"]
+  then: ["[und] (dann|danach)"]
+  not: ["nicht", "auf keinen Fall"]
+words:
+  articles: [der, die, das, den, dem]
+  head: last
+""",
+    "zh-CN": """\
+language: zh-CN
+operators:
+  and: ["和", "还有", "并且"]
+  then: ["然后[再]", "接着"]
+  not: ["(不要|不用|别)"]
+""",
+}
+
+
+def with_operators(language: str, folder: Path) -> GrammarSplitter:
+    """The splitter of a language for which nothing was written but a few operators."""
+    pack_of(language)
+    path = folder / "operators.yaml"
+    path.write_text(OPERATORS[language], encoding="utf-8")
+    files = [*sentence_files(language, ())[0], path]
+    grammar = Grammar(language, *compile_files(language, files, language))
+    grammar.use(home_of(LANGUAGES[language]))
+    return GrammarSplitter(grammar)
+
+
+def brief(request: Request) -> tuple[str, object, bool]:
+    return request.intent, request.reading.get("name"), request.negated
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        (
+            "de",
+            "schalte die Stehlampe ein und das Leselicht aus",
+            [("HassTurnOn", "Stehlampe", False), ("HassTurnOff", "Leselicht", False)],
+        ),
+        (
+            "de",
+            "schalte die Kaffeemaschine aus, dann sperr die Haustür zu",
+            [("HassTurnOff", "Kaffeemaschine", False), ("HassTurnOn", "Haustür", False)],
+        ),
+        ("de", "auf keinen Fall die Stehlampe einschalten", [("HassTurnOn", "Stehlampe", True)]),
+        (
+            "zh-CN",
+            "打开落地灯然后关闭咖啡机",
+            [("HassTurnOn", "落地灯", False), ("HassTurnOff", "咖啡机", False)],
+        ),
+        ("zh-CN", "不要打开落地灯", [("HassTurnOn", "落地灯", True)]),
+        (
+            "zh-CN",
+            "关闭吊扇并且别打开壁灯",
+            [("HassTurnOff", "吊扇", False), ("HassTurnOn", "壁灯", True)],
+        ),
+    ],
+)
+def test_operators_are_data_only(
+    language: str, text: str, wanted: list[tuple[str, object, bool]], tmp_path: Path
+) -> None:
+    """A few lines of operators make compounds and negations of a language that the code knows nothing of."""
+    utterance = with_operators(language, tmp_path).split((Hypothesis(text),), ContextState())
+    assert [brief(request) for request in utterance.requests] == wanted
+    assert not any(request.held for request in utterance.requests)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "schalte die Stehlampe nicht ein",
+        "schalte bitte nicht die Stehlampe ein",
+        "sperr die Haustür nicht auf",
+        "mach das Licht im Wohnzimmer nicht an",
+    ],
+)
+def test_a_negation_that_cannot_be_read_starts_nothing(text: str, whole: bool, tmp_path: Path) -> None:
+    """With and without operators: where "nicht" stands inside a request, nothing is left that would be run."""
+    splitter = with_operators("de", tmp_path) if whole else splitter_of("de")
+    utterance = splitter.split((Hypothesis(text),), ContextState())
+    run = [request for request in utterance.requests if not (request.negated or request.held)]
+    assert run == [], utterance
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "schalte die Stehlampe ein und das Leselicht aus"),
+        ("fr", "n'allume pas le lampadaire"),
+        ("fr", "allume le lampadaire à dix heures"),
+        ("es", "no enciendas la lámpara de pie"),
+        ("zh-CN", "别打开落地灯"),
+        ("zh-CN", "十点打开落地灯"),
+    ],
+)
+def test_without_operators_what_qualifies_holds_the_request(language: str, text: str) -> None:
+    """A language with a pack alone knows single requests; words that join, negate or time them hold them."""
+    utterance = splitter_of(language).split((Hypothesis(text),), ContextState())
+    assert utterance.unexplained
+    assert all(request.held for request in utterance.requests)
