@@ -91,7 +91,7 @@ def number_words(language: str) -> NumberWords:
         engine = get_rbnf_engine(language)
     except ValueError:
         return NumberWords(comma=True)
-    point = {word for words in engine.format_number(1.5).text_by_ruleset.values() for word in _middle(words)}
+    point = {word for _, words in _ways(engine, 1.5, FormatPurpose.CARDINAL) for word in _middle(words)}
     return NumberWords(
         units=_spelled(engine, _SPELLED, FormatPurpose.CARDINAL),
         ordinals=_spelled(engine, _SPELLED_ORDINALS, FormatPurpose.ORDINAL),
@@ -101,14 +101,27 @@ def number_words(language: str) -> NumberWords:
 
 
 def _spelled(engine: RbnfEngine, numbers: Iterable[int], purpose: FormatPurpose) -> dict[str, int]:
-    """The words of numbers in every gender and case, cut into tokens; the first meaning of a word wins."""
+    """The words of numbers in every gender and case, cut into tokens; the first meaning of a word wins.
+
+    None where the language's rules do not serve the purpose: not all spell ordinals.
+    """
     found: dict[str, int] = {}
     for number in numbers:
-        for rules, words in engine.format_number(number, purpose=purpose).text_by_ruleset.items():
+        for rules, words in _ways(engine, number, purpose):
             if not any(rare in rules for rare in _RARE_RULES):
                 said = words.replace("\u00ad", "")
                 found.setdefault(" ".join(token.key.strip() for token in tokenize(said)), number)
     return found
+
+
+def _ways(engine: RbnfEngine, number: float, purpose: FormatPurpose) -> Iterable[tuple[str, str]]:
+    """The names of the spelling rules for a purpose, each with how it says the number."""
+    from unicode_rbnf.engine import RbnfError
+
+    try:
+        return engine.format_number(number, purpose=purpose).text_by_ruleset.items()
+    except (ValueError, RbnfError):
+        return ()
 
 
 def _middle(words: str) -> list[str]:
