@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogue.grammar.numbers import ENGLISH, Numbers, NumberWords
+from dialogue.grammar.tokens import tokenize
 
 ENGLISH_NUMBERS = Numbers("en")
 
@@ -218,21 +219,21 @@ def test_characters_fit_the_same_table() -> None:
         ("de", "21,5", 21.5),
         ("de", "1.000", 1000),
         ("de", "0,125", 0.125),
-        ("fr", "quatre vingt dix sept", 97),
+        ("fr", "quatre-vingt-dix-sept", 97),
         ("fr", "vingt et un", 21),
         ("es", "ochenta y una", 81),
         ("es", "2.700", 2700),
-        ("zh-CN", "一 百 零 五", 105),
-        ("zh-CN", "两 百", 200),
-        ("zh-CN", "二 十 一 点 五", 21.5),
+        ("zh-CN", "一百零五", 105),
+        ("zh-CN", "两百", 200),
+        ("zh-CN", "二十一点五", 21.5),
         ("pt-BR", "trinta e três", 33),
         ("cs", "dvacet jedna", 21),
-        ("th", "ยี่ สิบ", 20),
+        ("th", "ยี่สิบ", 20),
     ],
 )
 def test_other_languages_count(language: str, text: str, value: float) -> None:
-    """Unicode's spelling rules make the number words of a language, tokens apart as they are cut."""
-    tokens = text.split()
+    """Unicode's spelling rules make the number words of a language, cut into tokens as texts are."""
+    tokens = [token.word for token in tokenize(text)]
     assert dict(Numbers(language).spans(tokens)[0])[len(tokens)] == value
 
 

@@ -109,8 +109,7 @@ def _spelled(engine: RbnfEngine, numbers: Iterable[int], purpose: FormatPurpose)
     for number in numbers:
         for rules, words in _ways(engine, number, purpose):
             if not any(rare in rules for rare in _RARE_RULES):
-                said = words.replace("\u00ad", "")
-                found.setdefault(" ".join(token.key.strip() for token in tokenize(said)), number)
+                found.setdefault(" ".join(token.word for token in tokenize(words)), number)
     return found
 
 
@@ -126,7 +125,7 @@ def _ways(engine: RbnfEngine, number: float, purpose: FormatPurpose) -> Iterable
 
 def _middle(words: str) -> list[str]:
     """The token between two others: the decimal point in "one point five"."""
-    tokens = [token.key.strip() for token in tokenize(words)]
+    tokens = [token.word for token in tokenize(words)]
     return tokens[1:2] if len(tokens) == 3 else []
 
 

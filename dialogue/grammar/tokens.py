@@ -63,6 +63,8 @@ class Token(NamedTuple):
 
 
 PLAIN = Writing()
+_FOLDED = str.maketrans({"\u2019": "'", "\u2044": "/", "\u00ad": "", "\u200b": ""})
+"""The apostrophe and the stroke of ½ in one form; soft hyphens and spaces of no width left out."""
 
 
 def tokenize(text: str, writing: Writing = PLAIN) -> list[Token]:
@@ -99,8 +101,7 @@ def _folded(text: str) -> str:
     """Text with one form for each character: full-width digits, composed letters, apostrophes, ½ as 1/2."""
     if text.isascii():
         return text
-    folded = unicodedata.normalize("NFKC", text.replace("…", "."))
-    return folded.replace("\u2019", "'").replace("\u2044", "/")
+    return unicodedata.normalize("NFKC", text.replace("…", ".")).translate(_FOLDED)
 
 
 def _leans(tokens: list[Token], pause: float, previous_kind: str, writing: Writing) -> bool:
