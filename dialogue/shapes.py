@@ -14,6 +14,7 @@ from dialogue.types import (
     Moment,
     Request,
     Schedule,
+    Segment,
     Step,
     Turn,
     Utterance,
@@ -72,6 +73,27 @@ def when_shape(when: When) -> dict[str, Any]:
     if when.condition is not None:
         shape["condition"] = plain(when.condition)
     return shape
+
+
+def explanation_shape(utterance: Utterance) -> dict[str, Any]:
+    """What ``parse --explain --json`` adds: the cost, every word's owner, and the readings that lost."""
+    return {
+        "cost": round(utterance.cost, 4),
+        "segments": [segment_shape(segment) for segment in utterance.segments],
+        "runners_up": [{**utterance_shape(other), **explanation_shape(other)} for other in utterance.runners_up],
+    }
+
+
+def segment_shape(segment: Segment) -> dict[str, Any]:
+    """A stretch of words (``start`` and ``end`` count them) with its owner and what the search paid for it."""
+    return {
+        "kind": segment.kind,
+        "label": segment.label,
+        "text": segment.text,
+        "start": segment.start,
+        "end": segment.end,
+        "cost": round(segment.cost, 4),
+    }
 
 
 def utterance_shape(utterance: Utterance) -> dict[str, Any]:

@@ -62,13 +62,18 @@ SegmentKind: TypeAlias = Literal["request", "fragment", "operator", "filler", "u
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of tokens and who owns it; ``start`` and ``end`` count tokens, ``label`` names the owner."""
+    """A stretch of tokens and who owns it; ``start`` and ``end`` count tokens, ``label`` names the owner.
+
+    ``cost`` is what the search paid for it; ``meant`` the sentence that a fragment was read as.
+    """
 
     kind: SegmentKind
     label: str
     text: str
     start: int
     end: int
+    cost: float = 0.0
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,8 @@ class Request:
 class Utterance:
     """The reading chosen for what was heard; segments own every word of ``text``.
 
+    ``cost`` is the sum over the segments, and a little for what was left hanging; lower is better. ``runners_up``
+    are readings that would act differently, the cheapest first: of the same words, or of another hypothesis.
     ``retracted`` is true when all that was said before was taken back; ``dropped`` are requests that a correction
     replaced: they are never run, but "the fan" after them still means the fan they spoke of.
     """

@@ -100,6 +100,12 @@ class Grammar:
         kept = tokens if exact else self._without_noise(tokens)
         return self.text_of([self._with_doubles(token) for token in kept])
 
+    def noise(self, text: str) -> list[str]:
+        """The words of a text that are left out before it is read."""
+        tokens = tokenize(text)
+        kept = {id(token) for token in self._without_noise(tokens)}
+        return [token.text for token in tokens if id(token) not in kept]
+
     def _without_noise(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens without hesitations ("um") and stuttered words ("the the")."""
         kept: list[Token] = []

@@ -21,6 +21,7 @@ LIST_COST = 0.004
 OWN_COST = 0.05
 LABEL_COST = 1.5
 TITLE_COST = 6.0
+ASIDE_COST = 2.5
 _PLACES = frozenset({"name", "area", "floor"})
 
 
@@ -50,6 +51,7 @@ class Capture(NamedTuple):
     before: Capture | None
     label: bool = False
     title: bool = False
+    aside: bool = False
 
 
 Way: TypeAlias = tuple[float, Capture | None]
@@ -63,7 +65,8 @@ Layer: TypeAlias = dict[int, Way]
 class ScoredReading:
     """A reading of a span, what it costs, and the block it came from.
 
-    ``wild`` are the spans of open slots, ``places`` those of names and places.
+    ``wild`` are the spans of open slots, ``places`` those of names and places; ``dictated`` says that an open slot
+    holds a text (a message, an item), not a name or title.
     """
 
     cost: float
@@ -72,6 +75,7 @@ class ScoredReading:
     template: int
     wild: tuple[tuple[int, int], ...] = ()
     places: tuple[tuple[int, int], ...] = ()
+    dictated: bool = False
 
     @property
     def wild_tokens(self) -> int:
@@ -106,6 +110,7 @@ class Text:
     """Tokens with their lattice, ready to be matched.
 
     ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
+    ``openers`` are where a request begins with its verb, ``joined_verbs`` where an "and" stands before a verb;
     ``spoken`` are the time expressions.
     """
 
@@ -115,6 +120,7 @@ class Text:
     dangling: tuple[float, ...] = ()
     article: tuple[bool, ...] = ()
     joined_verbs: frozenset[int] = frozenset()
+    openers: frozenset[int] = frozenset()
     spoken: tuple[Spoken, ...] = ()
 
     def length(self, start: int, end: int) -> int:
@@ -139,6 +145,8 @@ class Machine:
         words = words or {}
         self.labels = frozenset(words.get("labels", ()))
         self.titles = frozenset(words.get("titles", ()))
+        self.asides = frozenset(words.get("asides", ()))
+        self.leading = frozenset(words.get("leading", ()))
         self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
         self.paths = compiled.paths
         self.automaton = Automaton(compiled.paths)
@@ -289,7 +297,8 @@ class Machine:
         if symbol.list_name == WILDCARD:
             label = not self.labels.isdisjoint(symbol.domains)
             title = not self.titles.isdisjoint(symbol.domains)
-            new = Capture(arc.slot, position, position + 1, None, True, capture, label, title)
+            aside = not self.asides.isdisjoint(symbol.domains)
+            new = Capture(arc.slot, position, position + 1, None, True, capture, label, title, aside)
             extra = sum(self.costs.get(name, 0.0) for name in symbol.domains)
             _reach(ahead[0], arc.target, (cost + self._weight(text, position, new) + extra, new))
             return
@@ -310,12 +319,22 @@ class Machine:
     def _weight(self, text: Text, position: int, capture: Capture) -> float:
         """What a token costs in an open slot.
 
-        Names have no room for words that cut or qualify, titles none for a verb that was joined to them.
+        Names have no room for words that cut or qualify, titles none for a verb that was joined to them, asides
+        none for a request.
         """
         weight = text.weights[position]
+        if capture.aside:
+            return weight + (ASIDE_COST if position in text.openers else 0.0)
         if capture.title and position in text.joined_verbs:
             weight += TITLE_COST
         return weight if not capture.label or weight <= WILD_COST else weight + LABEL_COST
+
+    def _dangling(self, text: Text, capture: Capture) -> float:
+        """What it costs that an open slot ends where it does ("call mum and", "i would")."""
+        cost = text.dangling[capture.end - 1] if text.dangling else 0.0
+        if capture.aside and (cost or text.tokens[capture.end - 1].word in self.leading):
+            return ASIDE_COST + ASIDE_COST
+        return cost
 
     def _scored(
         self,
@@ -329,12 +348,14 @@ class Machine:
         entities: list[Entity] = []
         wild: list[tuple[int, int]] = []
         places: list[tuple[int, int]] = []
+        dictated = False
         while capture is not None:
             words = text.words(capture.start, capture.end)
             value = words if capture.wild else capture.value
             if capture.wild:
                 wild.append((capture.start, capture.end))
-                cost += text.dangling[capture.end - 1] if text.dangling else 0.0
+                cost += self._dangling(text, capture)
+                dictated |= not (capture.label or capture.title)
             entities.append(Entity(capture.slot, value, words))
             if capture.slot in _PLACES and not capture.wild:
                 places.append((capture.start, capture.end))
@@ -349,7 +370,7 @@ class Machine:
             sum(last - first for first, last in places) + text.articles(*span) >= span[1] - span[0]
         )
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
-        return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places))
+        return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places), dictated)
 
 
 def _reach(layer: Layer, state: int, way: Way) -> None:

@@ -13,11 +13,16 @@ from dialogue.context import ContextState
 from dialogue.grammar.grammar import Grammar
 from dialogue.splitter.assembly import assemble
 from dialogue.splitter.chart import Chart, Charts, Core
-from dialogue.splitter.search import Path, Search
+from dialogue.splitter.search import CLOSE, Path, Search, final_cost
 from dialogue.splitter.splice import Splicer
-from dialogue.types import Hypothesis, Utterance
+from dialogue.types import Hypothesis, Request, Utterance
 
 __all__ = ["GrammarSplitter"]
+
+A_CLOSE_CALL = 0.1
+"""How far behind the best a reading may be that is worth asking about."""
+
+MOST_RUNNERS_UP = 3
 
 HEARD_WORSE = 0.1
 """What a hypothesis costs per point of Vosk's score that it lies behind the best one."""
@@ -32,22 +37,55 @@ class GrammarSplitter:
         self._splicer = Splicer(grammar)
 
     def split(self, hypotheses: Sequence[Hypothesis], state: ContextState) -> Utterance:
-        """The best reading over all hypotheses; ``runners_up`` holds the readings of the next two."""
+        """The best reading over all hypotheses; ``runners_up`` are close ones that would act differently."""
         if not any(hypothesis.text.strip() for hypothesis in hypotheses):
             return Utterance("")
         best = max(hypothesis.score for hypothesis in hypotheses)
         ranked: list[tuple[float, int, Utterance]] = []
         for order, hypothesis in enumerate(hypotheses):
-            chart, path = self.search(hypothesis.text, state)
-            cost = path.cost + HEARD_WORSE * (best - hypothesis.score)
-            ranked.append((cost, order, assemble(self.grammar, chart, path.items(), cost)))
+            worse = HEARD_WORSE * (best - hypothesis.score)
+            utterance = self._read(hypothesis.text, state, worse, A_CLOSE_CALL)
+            ranked.append((utterance.cost, order, utterance))
         ranked.sort(key=lambda row: row[:2])
-        return replace(ranked[0][2], runners_up=tuple(utterance for _, _, utterance in ranked[1:3]))
+        first, *others = (utterance for _, _, utterance in ranked)
+        heard = [other for other in others[:2] if acts(other) != acts(first)]
+        return replace(first, runners_up=(*first.runners_up, *heard))
+
+    def explain(self, text: str, state: ContextState) -> Utterance:
+        """The best reading of a text with all runners-up that the search kept, at most `MOST_RUNNERS_UP`."""
+        return self._read(text, state, 0.0, CLOSE) if text.strip() else Utterance("")
+
+    def _read(self, text: str, state: ContextState, worse: float, margin: float) -> Utterance:
+        """The best reading of a text and those at most ``margin`` behind it that would act differently."""
+        chart = self._charts.chart(text, answering=bool(state.questions))
+        search = Search(chart, self._splicer, _remembered(state))
+        path = search.best()
+        utterance = assemble(self.grammar, chart, path.items(), final_cost(path) + worse)
+        known = [acts(utterance)]
+        runners_up: list[Utterance] = []
+        for cost, items in search.runners_up(margin):
+            other = assemble(self.grammar, chart, items, cost + worse)
+            if acts(other) not in known and len(runners_up) < MOST_RUNNERS_UP:
+                known.append(acts(other))
+                runners_up.append(other)
+        return replace(utterance, runners_up=tuple(runners_up))
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
         chart = self._charts.chart(text, answering=bool(state.questions))
         return chart, Search(chart, self._splicer, _remembered(state)).best()
+
+
+def acts(utterance: Utterance) -> object:
+    """What a reading would do, for comparing: its requests with all that qualifies them, but not its words."""
+    return tuple(_act(request) for request in utterance.requests), utterance.retracted
+
+
+def _act(request: Request) -> object:
+    entities = sorted((entity.name, repr(entity.value).casefold()) for entity in request.entities)
+    whens = tuple((when.kind, when.text.casefold()) for when in request.when)
+    exceptions = tuple(_act(exception) for exception in request.exceptions)
+    return request.intent, tuple(entities), request.negated, exceptions, whens, bool(request.held), request.after
 
 
 def _remembered(state: ContextState) -> Core | None:

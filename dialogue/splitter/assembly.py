@@ -58,6 +58,8 @@ class _Assembly:
     touching: bool = False
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
+    told: bool = False
+    told_when: str = ""
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -111,6 +113,14 @@ class _Assembly:
     # --- items --------------------------------------------------------------------------
 
     def _take(self, item: Item) -> None:
+        if item.kind == "remark":
+            self._remark(item)
+            return
+        if self.told and item.kind in ("when", "condition"):
+            self.told_when = self.chart.words(item.start, item.end)
+            return
+        if item.kind != "filler":
+            self.told = False
         match item.kind:
             case "request" | "fragment" | "partial":
                 assert item.core is not None
@@ -146,10 +156,24 @@ class _Assembly:
                 self._now()
             case "old":
                 self.prefix = [kind for kind in self.prefix if kind not in ("not", "except")]
-            case "filler" | "remark":
+            case "filler":
                 pass
             case _:
                 self.prefix.append(kind)
+
+    def _remark(self, item: Item) -> None:
+        """What was said of oneself or the world asks for nothing; if it speaks of the home, it is reported."""
+        self.told = True
+        text = self.chart.text
+        things = self.grammar.main.things
+        named = any(
+            stretch.end <= item.end and not things.isdisjoint(stretch.symbols)
+            for at in range(item.start, item.end)
+            for stretch in text.lattice[at]
+        )
+        wished = item.readings[0].block.slots.get("wish")
+        if named or wished or any(at in text.openers for at in range(item.start + 1, item.end)):
+            self.unexplained.append(self.chart.words(item.start, item.end))
 
     def _now(self) -> None:
         """ "... and close the blinds now": the time said before does not reach this request."""
@@ -223,6 +247,9 @@ class _Assembly:
             self.group += 1
         draft = Draft(core, self.group)
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
+        if self.told_when and not self.joined:
+            draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
+        self.told_when = ""
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
             for member in self._members():
@@ -233,7 +260,9 @@ class _Assembly:
         self._order(draft, prefix)
         draft.when += self.fronted
         if spliced and self.last is not None and not draft.when:
-            draft.inherited = [when for when in self.last.begins() if _sort(when) != "end"]
+            timed = core.readings[0].reading.get("moment") is not None if core.readings else False
+            kept = {"condition"} if timed else {"condition", "start"}
+            draft.inherited = [when for when in self.last.begins() if _sort(when) in kept]
         if core.kind == "fragment" and self.last is None and core.base is not None and not draft.when:
             draft.when = list(core.base.when)
         if self.joined != "and":
@@ -374,8 +403,10 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         kind = kinds.get(item.kind, "operator")
         core = item.cores[0] if item.cores else item.core
         label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
-        start = item.start
+        start, cost = item.start, item.cost
         if kind == "unexplained" and found and found[-1].kind == kind:
-            start = found.pop().start
-        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
+            before = found.pop()
+            start, cost = before.start, before.cost + cost
+        meant = core.meant if kind == "fragment" and core is not None else ""
+        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end, cost, meant))
     return found

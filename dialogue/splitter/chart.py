@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 
 from dialogue.grammar.automaton import State
@@ -13,6 +13,8 @@ from dialogue.types import Request
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
 CORRECTIONS = frozenset({"correct", "scratch"})
+OPEN = frozenset({"remark_told", "remark_wish"})
+"""Operators of open text: they end where something else may begin."""
 TIMES = frozenset({"at", "for", "until", "every"})
 
 
@@ -146,15 +148,12 @@ class Charts:
         alive = [self.grammar.ends(tokens, start) for start in range(len(tokens.tokens))]
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
         sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
-        cuts = {
-            start
-            for start, row in enumerate(sorts)
-            for _, found in row
-            for kind, _ in found.operators
-            if kind in CORRECTIONS
-        }
-        tokens = self._doubting(tokens, sure | cuts)
-        operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
+        kinds = [{kind for _, found in row for kind, _ in found.operators} for row in sorts]
+        cuts = {start for start, found in enumerate(kinds) if found & CORRECTIONS}
+        openers = sure | {start for start, row in enumerate(sorts) if self._opens(tokens, start, row)}
+        tokens = replace(self._doubting(tokens, sure | cuts), openers=openers)
+        stops = {start for start, found in enumerate(kinds) if found - OPEN} | openers | {len(alive)}
+        operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
         for spoken in tokens.spoken:
             if spoken.kind in TIMES:
                 operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
@@ -167,6 +166,13 @@ class Charts:
             if end > start and state.accepts
         ]
 
+    def _opens(self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]) -> bool:
+        """Whether a request begins with its verb here."""
+        return text.tokens[start].word in self._verbs and any(
+            end > start + 1 and any(not self.grammar.template(number).bare for number in found.requests)
+            for end, found in row
+        )
+
     def _doubting(self, text: Text, sure: frozenset[int]) -> Text:
         """The text with open slots dearer where inside them a request or a correction seems to begin."""
         words = [token.word for token in text.tokens]
@@ -177,14 +183,22 @@ class Charts:
         heavier = (weight + (INNER_REQUEST if at in begins else 0.0) for at, weight in enumerate(text.weights))
         return replace(text, weights=tuple(heavier), joined_verbs=joined)
 
-    def _operators(self, text: Text, start: int, row: Iterable[tuple[int, Sorted]]) -> Iterator[Item]:
+    def _operators(
+        self, text: Text, start: int, row: Iterable[tuple[int, Sorted]], stops: Set[int]
+    ) -> Iterator[Item]:
         for end, found in row:
             for kind, templates in found.operators:
+                if kind in OPEN and end not in stops:
+                    continue
                 readings = tuple(self.grammar.operator_readings(text, start, end, templates))
                 if readings[0].block.extra.get("final") and end < len(text.tokens):
                     continue
                 base = FILLER if kind == "filler" else OPERATOR
-                name = "condition" if kind.startswith("condition") else kind.removesuffix("_last")
+                name = (
+                    kind.partition("_")[0]
+                    if kind.startswith(("condition", "remark"))
+                    else kind.removesuffix("_last")
+                )
                 yield Item(name, start, end, base + max(0.0, readings[0].cost), readings=readings)
 
     def _marked(self, chart: Chart) -> Chart:
@@ -192,6 +206,6 @@ class Charts:
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
-        bounds = {item.start for item in items} | chart.sure | {chart.size}
+        bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
         chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
         return chart

@@ -25,6 +25,9 @@ UNANNOUNCED = 0.15
 OVER_REQUEST = 0.5
 UNSAID = 1.0
 DOUBTFUL = 2.0
+PART_OF_TEXT = 2.0
+CLOSE = 1.0
+"""How far behind a path may be to be kept as a rival."""
 OLD, MOST_OLD = 0.1, 5
 MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
@@ -49,9 +52,11 @@ class Path:
     """A reading of the tokens so far.
 
     ``clause`` is ``start`` (a request may begin), ``done`` (one just ended), ``quoted`` (one just ended in words
-    said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow) or
-    ``excepting`` (an exception was named, and more may follow).
-    ``prefix`` holds the operators that wait for their request.
+    said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow),
+    ``excepting`` (an exception was named, and more may follow) or ``told`` (something was said that asks for
+    nothing; times that follow belong to it).
+    ``prefix`` holds the operators that wait for their request. ``rival`` is the next cheapest path to the same
+    signature, where it is close: whatever follows costs both the same.
     """
 
     position: int
@@ -62,6 +67,7 @@ class Path:
     clause: str = "start"
     joined: bool = False
     prefix: tuple[str, ...] = ()
+    rival: Path | None = None
 
     @property
     def signature(self) -> Signature:
@@ -91,16 +97,37 @@ class Search:
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
+        self.last_paths: list[Path] = []
 
     def best(self) -> Path:
         """The cheapest path over all tokens."""
-        path = self._cheapest(splicing=False, skipping=False)
-        if path is None or self._doubtful(path):
-            path = self._cheapest(splicing=True, skipping=True)
-        assert path is not None
-        return path
+        paths = self._paths(splicing=False, skipping=False)
+        if not paths or self._doubtful(min(paths, key=final_cost)):
+            paths = self._paths(splicing=True, skipping=True)
+        self.last_paths = paths
+        return min(paths, key=final_cost)
 
-    def _cheapest(self, *, splicing: bool, skipping: bool) -> Path | None:
+    def runners_up(self, margin: float) -> Iterator[tuple[float, list[Item]]]:
+        """Other readings that cost at most ``margin`` more than the best: costs and items, the cheapest first.
+
+        They leave the best path at one place: where it ends, or where a rival reached one of its steps.
+        """
+        best = min(self.last_paths, key=final_cost)
+        found = [(final_cost(path), path.items()) for path in self.last_paths if path is not best]
+        rest: list[Item] = []
+        path: Path | None = best
+        while path is not None:
+            if path.rival is not None:
+                more = path.rival.cost - path.cost
+                found.append((final_cost(best) + more, [*path.rival.items(), *rest]))
+            if path.item is not None:
+                rest.insert(0, path.item)
+            path = path.before
+        limit = final_cost(best) + min(margin, CLOSE)
+        yield from sorted((way for way in found if way[0] <= limit), key=lambda way: way[0])
+
+    def _paths(self, *, splicing: bool, skipping: bool) -> list[Path]:
+        """The cheapest path to each signature at the end of the text."""
         layers: Layers = [{} for _ in range(self.chart.size + 1)]
         origin = Path(0, 0.0, last=self.remembered)
         layers[0][origin.signature] = origin
@@ -110,7 +137,7 @@ class Search:
                     _extend(layers, path, item)
                 if skipping:
                     _extend(layers, path, _skip(path))
-        return min(layers[-1].values(), key=_final_cost, default=None)
+        return list(layers[-1].values())
 
     def _doubtful(self, path: Path) -> bool:
         """Whether a path over whole requests deserves a second look with fragments and unexplained words."""
@@ -236,16 +263,27 @@ def _extend(layers: Layers, path: Path, item: Item) -> None:
         return
     layer, signature = layers[new.position], new.signature
     known = layer.get(signature)
-    if known is None or new.cost < known.cost:
+    if known is None:
         layer[signature] = new
+        return
+    cheaper, other = (new, known) if new.cost < known.cost else (known, new)
+    if other.cost <= cheaper.cost + CLOSE:
+        others = [one for one in (other, known.rival) if one is not None]
+        cheaper.rival = min(others, key=lambda one: one.cost)
+    layer[signature] = cheaper
 
 
 def _followed(path: Path, item: Item) -> Path | None:
     """The path with one more item; None where the item may not stand there."""
     cost, end = path.cost + item.cost, item.end
     match item.kind:
-        case "filler" | "remark":
+        case "filler":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "remark" if not path.prefix:
+            cost += PART_OF_TEXT if _text_goes_on(path) else 0.0
+            return Path(end, cost, path, item, path.last, "told")
+        case "when" | "condition" if path.clause == "told":
+            return Path(end, cost, path, item, path.last, "told")
         case "unexplained":
             return Path(end, cost, path, item, path.last, "start", False, path.prefix)
         case "and" | "then":
@@ -279,6 +317,13 @@ def _followed(path: Path, item: Item) -> Path | None:
             return None
 
 
+def _text_goes_on(path: Path) -> bool:
+    """Whether what follows may be part of a text (a message, a reminder) that was just dictated."""
+    if path.last is None or not path.last.readings or path.last.kind == "remembered":
+        return False
+    return path.last.readings[0].dictated and (path.clause in ("done", "quoted") or path.joined)
+
+
 def _cut(path: Path) -> bool:
     """Whether what is being corrected was cut short: then only a request or fragment can complete it."""
     return path.last is not None and path.last.kind == "partial"
@@ -290,7 +335,8 @@ def _beam(paths: Iterable[Path]) -> list[Path]:
     return [path for path in ranked if path.cost <= ranked[0].cost + BEAM]
 
 
-def _final_cost(path: Path) -> float:
+def final_cost(path: Path) -> float:
+    """What a path costs that ends with the text: operators left hanging cost extra."""
     trailing = TRAILING_JOINER if path.joined and path.clause == "start" else 0.0
     return path.cost + DANGLING * len(path.prefix) + trailing
 
@@ -307,4 +353,4 @@ def _request_cost(core: Core) -> float:
     return REQUEST + best.cost + (BARE_NAME if best.bare else 0.0)
 
 
-__all__ = ["FRAGMENT", "REQUEST", "Path", "Search"]
+__all__ = ["CLOSE", "FRAGMENT", "REQUEST", "Path", "Search", "final_cost"]
