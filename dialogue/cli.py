@@ -370,7 +370,7 @@ def _show(turn: Turn, assistant: Assistant, options: argparse.Namespace) -> None
 
 
 def _parse(options: argparse.Namespace) -> int:
-    from dialogue.config import load_parts
+    from dialogue.config import load_splitter
     from dialogue.context import ContextState
     from dialogue.explanation import explanation_picture
     from dialogue.picture import utterance_picture
@@ -378,13 +378,13 @@ def _parse(options: argparse.Namespace) -> int:
     from dialogue.typed import lines
     from dialogue.types import Hypothesis
 
-    parts, brush = load_parts(_configuration(options)), _brush(options)
+    splitter, brush = load_splitter(_configuration(options)), _brush(options)
     for text in lines(sys.stdin.buffer):
         started = time.perf_counter()
         if options.explain:
-            utterance = parts.splitter.explain(text, ContextState())
+            utterance = splitter.explain(text, ContextState())
         else:
-            utterance = parts.splitter.split((Hypothesis(text),), ContextState())
+            utterance = splitter.split((Hypothesis(text),), ContextState())
         spent = round((time.perf_counter() - started) * 1000, 3)
         if options.json:
             timing = {"ms": spent} if options.timings else {}
@@ -392,7 +392,7 @@ def _parse(options: argparse.Namespace) -> int:
             _print_json({**utterance_shape(utterance), **reasons, **timing})
             continue
         if options.explain:
-            print(explanation_picture(utterance, parts.grammar.noise(text), brush))
+            print(explanation_picture(utterance, splitter.grammar.noise(text), brush))
         else:
             print(utterance_picture(utterance, brush))
         print(brush.paint(f"  {spent} ms", "dim") if options.timings else "", flush=True)

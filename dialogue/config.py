@@ -49,8 +49,24 @@ def load_parts(configuration: Configuration) -> Parts:
     """Read home, grammar and responses."""
     home = load_home(configuration.home or shipped_grammars() / "home.yaml")
     grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
-    responses = load_responses(shipped_grammars() / configuration.language / "responses.yaml")
+    responses = _responses(grammar.language)
     return Parts(configuration, home, grammar, responses, GrammarSplitter(grammar))
+
+
+def load_splitter(configuration: Configuration) -> GrammarSplitter:
+    """Only what understanding takes: a language can be understood before it can be answered in."""
+    home = load_home(configuration.home or shipped_grammars() / "home.yaml")
+    return GrammarSplitter(Grammar.load(configuration.language, configuration.grammars, home=home))
+
+
+def _responses(language: str) -> Responses:
+    path = shipped_grammars() / language / "responses.yaml"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{path}: there are no answers in language {language!r} yet; write this file after the English one "
+            f"beside it ('onebreath parse --language {language}' understands without it)"
+        )
+    return load_responses(path)
 
 
 def with_fresh_home(parts: Parts) -> Parts:

@@ -162,6 +162,18 @@ def test_parse_prints_an_object_per_line(run: Run, typed: Callable[[bytes], None
     assert all(row["ms"] >= 0 for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [("de", "Wie spät ist es?"), ("FR", "quelle heure est-il"), ("es", "¿qué hora es?"), ("zh-cn", "现在几点")],
+)
+def test_parse_understands_other_languages(run: Run, typed: Callable[[bytes], None], code: str, line: str) -> None:
+    """A language with an intent pack alone is understood, however its code is written."""
+    typed(line.encode())
+    status, out, _ = run("parse", "--json", "--language", code)
+    assert status == 0
+    assert [request["intent"] for request in json.loads(out)["requests"]] == ["HassGetCurrentTime"]
+
+
 def test_parse_shows_a_picture(run: Run, typed: Callable[[bytes], None]) -> None:
     typed(b"lock the side door\n")
     assert run("parse")[1].splitlines() == [
@@ -238,6 +250,7 @@ def test_every_command_explains_itself_with_examples(run: Run) -> None:
         (("say", "--language", "tlh", "x"), "no grammar for language 'tlh'; there is one for en"),
         (("say", "--home", "none.yaml", "x"), "none.yaml: There is no such file. Name a home file"),
         (("say", "--grammars", "none", "x"), "none: no such folder of sentence files"),
+        (("say", "--language", "de", "x"), "there are no answers in language 'de' yet; write this file"),
         (("say", "--config", "none.yaml", "x"), "none.yaml: cannot be read"),
         (("say", "--now", NOW, "@wait long"), "'@wait long': no such directive; write '@wait 10m'"),
         (("say", "--now", NOW, "@wait 99999999999h"), "no such directive"),

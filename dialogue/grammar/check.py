@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dialogue.errors import GrammarError
 from dialogue.grammar.compiled import Compiled, Template
-from dialogue.grammar.grammar import Grammar, compile_files, sentence_files
+from dialogue.grammar.grammar import Grammar, compile_files, known_language, sentence_files
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.names import home_values
 from dialogue.grammar.network import WILDCARD, Symbol
@@ -22,6 +22,7 @@ def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = No
     Reported are mistakes that stop compiling (unknown rule, list or slot, broken YAML) and sentences that can
     never be read as what they stand for: of an empty list, or always taken for another intent.
     """
+    language = known_language(language)
     files, pack = sentence_files(language, folders)
     try:
         main, times, words = compile_files(language, files, pack)
@@ -36,6 +37,7 @@ def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = No
 
 def count(language: str, folders: Sequence[Path] = ()) -> int:
     """How many sentence templates there are."""
+    language = known_language(language)
     files, pack = sentence_files(language, folders)
     main, times, _ = compile_files(language, files, pack)
     return len(main.templates) + len(times.templates)

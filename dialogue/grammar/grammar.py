@@ -15,7 +15,7 @@ from typing import Any
 from dialogue.errors import GrammarError
 from dialogue.grammar.automaton import MOST_TOKENS, State
 from dialogue.grammar.compiled import Block, Compiled, Template
-from dialogue.grammar.lists import ValueTree
+from dialogue.grammar.lists import ListValue, ValueTree
 from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, Spoken, Stretch, Text
 from dialogue.grammar.names import home_values
 from dialogue.grammar.numbers import Numbers
@@ -25,7 +25,8 @@ from dialogue.interfaces import Home
 from dialogue.shipped import shipped_grammars
 
 CACHE_FORMAT = 1
-_OPERATOR_FILES = ("operators", "conditions", "times")
+_OPERATOR_FILES = ("operators", "conditions", "times", "writing")
+CONNECTIVES = frozenset({"and", "then", "but"})
 _NOT_SENTENCES = ("responses", "numbers")
 
 
@@ -51,7 +52,8 @@ class Grammar:
         self.main = Machine(main, words)
         self.times = Machine(times)
         self._time_symbols = {name: self.main.symbols_of(name) for name in ("moment", "length")}
-        self.numbers = Numbers(language)
+        self.numbers = Numbers(main.numbers)
+        self.joins = any(block.kind == "operator" and block.intent in CONNECTIVES for block in main.blocks)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
         self.items = frozenset(words.get("items", ()))
@@ -63,10 +65,12 @@ class Grammar:
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
         self.edition = 0
-        self._home_tree = ValueTree()
-        self._static_tree = ValueTree()
+        self._home_tree = ValueTree(main.writing, main.endings)
+        self._static_tree = ValueTree(main.writing, main.endings)
         self._static_tree.extend(main.values)
-        self._times_tree = TimeValues()
+        self._skips = ValueTree(main.writing)
+        self._skips.extend((words, ListValue("skip", words)) for words in main.skips)
+        self._times_tree = TimeValues(times.writing, times.endings)
         self._times_tree.extend(times.values)
 
     @classmethod
@@ -75,6 +79,7 @@ class Grammar:
 
         Errors: `GrammarError` with file and line.
         """
+        language = known_language(language)
         files, pack = sentence_files(language, folders)
         compiled = _from_cache(language, files, pack)
         grammar = cls(language, *compiled)
@@ -84,7 +89,8 @@ class Grammar:
 
     def use(self, home: Home) -> None:
         """Take the names from this home; nothing is compiled again."""
-        tree = ValueTree()
+        compiled = self.main.compiled
+        tree = ValueTree(compiled.writing, compiled.endings)
         tree.extend(home_values(home, self.words))
         self._home_tree = tree
         self.main.forget_values()
@@ -95,7 +101,7 @@ class Grammar:
 
         Hesitations and stuttered words are left out, unless it is to be taken exactly as it stands.
         """
-        tokens = tokenize(text)
+        tokens = tokenize(text, self.main.compiled.writing)
         kept = tokens if exact else self._without_noise(tokens)
         return self.text_of([self._with_doubles(token) for token in kept])
 
@@ -111,15 +117,19 @@ class Grammar:
         previous = ""
         for token in tokens:
             word = token.word
-            stuttered = token.key == previous and not token.pause and not self._may_double(word)
+            stuttered = token.spaced and token.key == previous and not (token.pause or self._may_double(word))
             previous = token.key
             if word not in self._hesitations and not stuttered:
                 kept.append(token)
         return kept or list(tokens)
 
     def _may_double(self, word: str) -> bool:
-        """Whether a word said twice may be meant twice; numbers always may."""
-        return word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
+        """Whether a word said twice may be meant twice; numbers always may, and all words where the language does
+        not say which.
+        """
+        return (
+            not self._doubled or word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
+        )
 
     def _with_doubles(self, token: Token) -> Token:
         """The token with the words it may have been heard for, or be a form of."""
@@ -138,6 +148,8 @@ class Grammar:
         spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
         trees = (self._static_tree, self._home_tree)
         rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        if self.main.compiled.skips:
+            rows = [(*row, *self._skipped(bare, at)) for at, row in enumerate(rows)]
         for said in spoken:
             rows[said.start] = (*rows[said.start], self._moment_stretch(said))
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
@@ -213,6 +225,11 @@ class Grammar:
                 kind = str(slots.pop("kind", best.block.extra.get("kind_of_time", "at")))
                 yield Spoken(start, end, kind, moment(best.reading.intent, slots, text.words(start, end)))
 
+    def _skipped(self, tokens: tuple[Token, ...], at: int) -> Iterator[Stretch]:
+        """The stretches of words that say nothing."""
+        for found in self._skips.find(tokens, at):
+            yield Stretch(found.end, frozenset(), {}, skips=True)
+
     def _moment_stretch(self, spoken: Spoken) -> Stretch:
         """A time as a slot's value; what only qualifies ("until ten") is none."""
         if spoken.kind in ("for", "until"):
@@ -249,15 +266,38 @@ def _row(
 # --- loading ----------------------------------------------------------------------------
 
 
+def _packs() -> list[str]:
+    import home_assistant_intents
+
+    return home_assistant_intents.get_languages()
+
+
+def languages() -> tuple[list[str], list[str]]:
+    """The codes of the languages with operators of their own, and of those that only have an intent pack."""
+    whole = sorted(path.parent.name for path in shipped_grammars().glob("*/operators.yaml"))
+    return whole, sorted({*_packs()} - {*whole})
+
+
+def known_language(code: str) -> str:
+    """A language's code as it is known here, however it was written ("zh-cn", "zh_CN")."""
+    folded = code.replace("_", "-").casefold()
+    known = (one for codes in languages() for one in codes)
+    return next((one for one in known if one.casefold() == folded), code)
+
+
 def sentence_files(language: str, folders: Sequence[Path]) -> tuple[list[Path], str | None]:
     """The sentence files of a language, and the name of the intent pack that goes with them (or None)."""
     own = shipped_grammars() / language
-    if not own.is_dir():
-        known = sorted(folder.name for folder in shipped_grammars().iterdir() if folder.is_dir())
-        raise GrammarError(f"no grammar for language {language!r}; there is one for {', '.join(known)}")
+    pack = language if language in _packs() else None
     shipped = [path for path in sorted(own.glob("*.yaml")) if path.stem not in _NOT_SENTENCES]
+    if not shipped and pack is None:
+        whole, single = (", ".join(codes) for codes in languages())
+        raise GrammarError(
+            f"no grammar for language {language!r}; there is one for {whole}; "
+            f"single requests are understood in {single}"
+        )
     if not folders:
-        return shipped, language
+        return shipped, pack
     files = [path for path in shipped if path.stem in _OPERATOR_FILES]
     for folder in folders:
         if not folder.is_dir():

@@ -14,6 +14,7 @@ from dialogue.grammar.tokens import Token
 from dialogue.types import Entity, Moment, Reading, Value
 
 WILD_COST = 0.35
+SKIP_COST = 0.08
 HEARD_COST = 0.4
 NAME_GAIN, NAME_GAIN_PER_LETTER = 0.02, 0.001
 LIST_COST = 0.004
@@ -149,6 +150,7 @@ class Machine:
         self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
         self.paths = compiled.paths
         self.automaton = Automaton(compiled.paths)
+        self._first = frozenset(compiled.paths.starts)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
             (number, compiled.ranges[symbol.list_name])
@@ -187,7 +189,7 @@ class Machine:
             options = self._options(found)
             self._explained[key] = (found.values, options, frozenset(options))
         _, options, symbols = self._explained[key]
-        return Stretch(found.end, symbols, options) if options else None
+        return Stretch(found.end, symbols, options, rest=found.rest) if options else None
 
     def forget_values(self) -> None:
         """The lists have changed."""
@@ -262,6 +264,8 @@ class Machine:
             self.paths.rows,
             self.paths.loops,
         )
+        if self.compiled.skips:
+            self._skip(text, position, end, layer, ahead)
         following = ahead[0]
         for item, way in layer.items():
             row = rows[numbers[item]]
@@ -272,11 +276,19 @@ class Machine:
             for other in token.heard_for:
                 for target in row.words.get(other[1:], ()):
                     _reach(following, target, (cost + HEARD_COST, capture))
-            if capture is not None and item in loops and capture.wild:
+            if capture is not None and item in loops and capture.wild and capture.end == position:
                 longer = capture._replace(end=position + 1)
                 _reach(following, item, (cost + self._weight(text, position, longer), longer))
             for arc in row.lists:
                 self._follow(text, arc, position, end, way, ahead)
+
+    def _skip(self, text: Text, position: int, end: int, layer: Layer, ahead: Sequence[Layer]) -> None:
+        """The moves over words that say nothing; no request begins with them."""
+        for stretch in text.lattice[position]:
+            if stretch.skips and stretch.end <= end:
+                for item, (cost, capture) in layer.items():
+                    if item not in self._first:
+                        _reach(ahead[stretch.end - position - 1], item, (cost + SKIP_COST, capture))
 
     def _follow(self, text: Text, arc: ListArc, position: int, end: int, way: Way, ahead: Sequence[Layer]) -> None:
         """The moves of one list reference."""
@@ -297,7 +309,12 @@ class Machine:
                 more = option.cost + LIST_COST * (stretch.end - position)
                 if arc.slot == "name":
                     more -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
-                _reach(ahead[stretch.end - position - 1], arc.target, (cost + more, new))
+                for target in self._behind(arc.target, stretch.rest) if stretch.rest else (arc.target,):
+                    _reach(ahead[stretch.end - position - 1], target, (cost + more, new))
+
+    def _behind(self, item: int, rest: str) -> tuple[int, ...]:
+        """The states after the end of a word whose beginning was a list's value."""
+        return self.paths.rows[self.paths.glued[item]].words.get(rest, ())
 
     def _weight(self, text: Text, position: int, capture: Capture) -> float:
         """What a token costs in an open slot.

@@ -10,6 +10,7 @@ from dialogue.interfaces import Home
 
 NOUN_COST = 0.15
 PRONOUN_COST = 0.1
+_HEADS = {"first": slice(1), "last": slice(-1, None)}
 
 
 def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
@@ -31,16 +32,19 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
 
 
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
-    """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
+    """Head nouns of device names ("the lamp"), where the language says which word of a name that is, and the
+    language's own nouns for kinds of devices.
+    """
+    place = _HEADS.get(str(words.get("head", "")), slice(0))
     plural = str(words.get("plural", ""))
     kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
     others = [str(word) for word in words.get("other_words", ())]
     heads: dict[str, set[str]] = {}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
-            head = spelling.casefold().split()[-1]
-            if head not in kinds:
-                heads.setdefault(head, set()).add(device.domain)
+            for head in spelling.casefold().split()[place]:
+                if head not in kinds:
+                    heads.setdefault(head, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
             yield from _forms(noun, {"noun": noun}, domain, plural, others)

@@ -82,7 +82,10 @@ class _Assembly:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             self.touching = (after_request and not self._opens(word)) or unlinked
-        self.stray.append(word)
+        if self.stray and not self.chart.text.tokens[item.start].spaced:
+            self.stray[-1] += word
+        else:
+            self.stray.append(word)
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""

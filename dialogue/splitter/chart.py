@@ -86,7 +86,9 @@ class Chart:
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
         return self.all_listed(start, end) or any(
-            stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at]
+            stretch.end <= end and not stretch.skips
+            for at in range(start, end)
+            for stretch in self.text.lattice[at]
         )
 
     def all_listed(self, start: int, end: int) -> bool:
@@ -119,11 +121,14 @@ class Chart:
         return all(self.grammar.template(number).open_end for number in state.accepts)
 
     def _read(self, start: int) -> Iterator[Core]:
+        """The requests that begin at a token; what negates others ("nicht") is none itself."""
+        negations = {item.end for item in self.operators[start] if item.kind == "not"}
         for end, state in self.alive[start].items():
             if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
                 continue
             found = self.grammar.sorted(state.accepts)
-            for templates in (found.requests, found.answers if self.answering else ()):
+            requests = () if end in negations else found.requests
+            for templates in (requests, found.answers if self.answering else ()):
                 readings = templates and self.grammar.readings(self.text, start, end, templates)
                 if readings:
                     yield Core(start, end, self.words(start, end), tuple(readings))

@@ -93,6 +93,7 @@ class Search:
         self.chart = chart
         self.splicer = splicer
         self.remembered = remembered
+        self._joins = chart.grammar.joins
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
@@ -190,7 +191,7 @@ class Search:
             return
         for core in self.chart.requests(path.position):
             best = core.readings[0]
-            quoted = best.wild_tokens and best.reading.intent in self._verbatim
+            quoted = not self._joins or (best.wild_tokens and best.reading.intent in self._verbatim)
             ends = "quoted" if quoted else "done"
             yield Item("request", core.start, core.end, _request_cost(core), core, ends=ends)
 

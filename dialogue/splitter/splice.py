@@ -285,7 +285,9 @@ def _difference(last: Core, scored: ScoredReading) -> float:
 def _anchored(text: Text, cut: int, length: int) -> bool:
     """Whether the new tokens hold something a list knows; open text alone is no fragment."""
     return any(
-        stretch.end <= cut + length for start in range(cut, cut + length) for stretch in text.lattice[start]
+        stretch.end <= cut + length and not stretch.skips
+        for start in range(cut, cut + length)
+        for stretch in text.lattice[start]
     )
 
 
