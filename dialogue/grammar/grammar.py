@@ -42,7 +42,7 @@ class Sorted:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
+    """A time expression found in the text. ``kind`` is how it qualifies: at, for, from, until, every, or bare."""
 
     start: int
     end: int
@@ -248,7 +248,7 @@ class Grammar:
         options = {
             number: Option(moment, cost)  # type: ignore[arg-type]
             for number in self._time_symbols[name]
-            if kind not in ("for", "until")
+            if kind not in ("for", "until", "from")
         }
         options[_SPOKEN] = Option({"kind": kind, "moment": moment}, 0.0)
         return Stretch(end, frozenset(options), options)
