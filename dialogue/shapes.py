@@ -177,7 +177,7 @@ def plain(value: Any) -> Any:
     """A value as JSON knows it; dataclasses lose what was not said."""
     if isinstance(value, Moment | Condition):
         fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
-        return {name: plain(one) for name, one in fields.items() if one is not None and one != ""}
+        return {name: plain(one) for name, one in fields.items() if one not in (None, "", ())}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

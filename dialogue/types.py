@@ -91,7 +91,9 @@ class Moment:
 
     ``seconds`` is an offset ("in ten minutes") or a length ("for ten minutes"); the clock fields
     (``hour`` to ``second``) are as said, so ``hour=10`` without ``meridiem`` may be morning or evening.
-    ``day`` counts from today, ``weekday`` from Monday = 0, ``repeat`` is a unit word ("day", "weekday", ...).
+    ``day`` counts from today, ``weekday`` from Monday = 0, ``repeat`` is a unit word ("day", "weekday", ...),
+    ``week`` counts calendar weeks from this one ("thursday next week"), ``more_weekdays`` are those of a repeat
+    beside ``weekday`` ("mondays and thursdays").
     """
 
     seconds: float | None = None
@@ -102,6 +104,8 @@ class Moment:
     part: str | None = None
     day: int | None = None
     weekday: int | None = None
+    more_weekdays: tuple[int, ...] = ()
+    week: int | None = None
     month: int | None = None
     day_of_month: int | None = None
     repeat: str | None = None

@@ -232,7 +232,7 @@ class Grammar:
 
     def _moment_stretch(self, spoken: Spoken) -> Stretch:
         """A time as a slot's value; what only qualifies ("until ten") is none."""
-        if spoken.kind in ("for", "until"):
+        if spoken.kind in ("for", "until", "from"):
             return Stretch(spoken.end, frozenset(), {})
         option = Option(spoken.moment, BARE_TIME if spoken.kind == "bare" else 0.0)  # type: ignore[arg-type]
         symbols = self._time_symbols["length" if spoken.kind == "length" else "moment"]

@@ -97,7 +97,7 @@ class ScoredReading:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
+    """A time expression found in the text. ``kind`` is how it qualifies: at, for, from, until, every, or bare."""
 
     start: int
     end: int

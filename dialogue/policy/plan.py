@@ -285,6 +285,8 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
         if draft.targets:
             planning.scene.groups.append(draft.targets)
         _add_step(planning, (number, position), request, draft, found)
+    if found.endless:
+        planning.not_done.append(NotDone(found.endless, planning.reason("endless")))
 
 
 def _with_so(planning: _Planning, number: int, request: Request) -> Request:

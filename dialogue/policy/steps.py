@@ -290,6 +290,8 @@ def seconds(reading: Reading, prefix: str = "") -> float | None:
 
 def _start_timer(request: Request, scene: Scene) -> list[Draft]:
     reading = request.reading
+    if reading.get("conversation_command") is not None:  # words for later that are no request
+        return [Draft(problem="not_understood")]
     wanted = seconds(reading)
     if wanted is None:
         wanted = next((length(w.moment) for w in request.when if w.kind == "for" and w.moment), None)

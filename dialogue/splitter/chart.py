@@ -16,6 +16,8 @@ CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
 TIMES = frozenset({"at", "for", "until", "every"})
+MOST_NUMBER_WORDS = 5
+LONGEST_SHARING = 3600.0  # after "in two hours", "in ten" may be hours or minutes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,10 +156,45 @@ class Charts:
         tokens = replace(self._doubting(tokens, sure | cuts), openers=openers)
         stops = {start for start, found in enumerate(kinds) if found - OPEN} | openers | {len(alive)}
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
-        for spoken in tokens.spoken:
-            if spoken.kind in TIMES:
-                operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
+        for spoken in self._times(tokens, operators):
+            operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
         return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+
+    def _times(self, text: Text, operators: list[list[Item]]) -> Iterator[Spoken]:
+        """The times that can qualify a request; "from eight" is one only before its "until ten"."""
+        times = text.spoken
+        ends = {spoken.start for spoken in times if spoken.kind == "until"}
+        for spoken in times:
+            if spoken.kind in TIMES:
+                yield spoken
+            elif spoken.kind == "from" and spoken.end in ends:
+                yield replace(spoken, kind="at")
+        yield from self._sharing_units(text, [one for one in times if one.kind in TIMES], operators)
+
+    def _sharing_units(self, text: Text, times: list[Spoken], operators: list[list[Item]]) -> Iterator[Spoken]:
+        """ "... in ten minutes and ... in five", "for ten no for twenty minutes": a length that lacks its unit.
+
+        It begins with the word of the length it shares the unit with, and stands behind it or is corrected by it.
+        """
+        keys = [token.word for token in text.tokens]
+        numbers = self.grammar.numbers.spans(keys)
+        begun = {spoken.start for spoken in times}
+        lengths = {one.start: one for one in times if one.kind in ("at", "for") and one.moment.seconds}
+        for whole in lengths.values():
+            for start in range(len(keys) - 1):
+                if keys[start] == keys[whole.start] and start not in begun and numbers[start + 1]:
+                    yield from self._with_unit(text, start, whole, operators)
+
+    def _with_unit(self, text: Text, start: int, whole: Spoken, operators: list[list[Item]]) -> Iterator[Spoken]:
+        unit = text.words(whole.end - 1, whole.end)
+        for end in range(start + 2, min(start + MOST_NUMBER_WORDS, len(text.tokens)) + 1):
+            if start < whole.start and not _corrected(operators, end, whole.start):
+                continue
+            completed = self.grammar.text(f"{text.words(start, end)} {unit}")
+            for found in completed.spoken:
+                fits = (found.start, found.end, found.kind) == (0, len(completed.tokens), whole.kind)
+                if fits and (found.moment.seconds or LONGEST_SHARING) < LONGEST_SHARING:
+                    yield replace(found, start=start, end=end)
 
     def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
         return [
@@ -209,3 +246,8 @@ class Charts:
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
         chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
         return chart
+
+
+def _corrected(operators: list[list[Item]], start: int, end: int) -> bool:
+    """Whether just a correction stands between two positions."""
+    return start < end and any(item.end == end and item.kind in CORRECTIONS for item in operators[start])
