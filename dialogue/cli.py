@@ -531,17 +531,18 @@ def _check_models(languages: Sequence[str], given: Path | None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from dialogue.grammar.check import check, count
+    from dialogue.grammar.check import ambiguities, check, count
+    from dialogue.home import load_home
+    from dialogue.shipped import shipped_grammars
 
-    home = None
-    if options.home is not None:
-        from dialogue.home import load_home
-
-        home = load_home(options.home)
+    home = load_home(options.home) if options.home is not None else None
     problems = check(options.language, options.folders, home=home)
     for problem in problems:
         print(problem)
     if not problems:
+        known = home or load_home(shipped_grammars() / "home.yaml")
+        for warning in ambiguities(options.language, options.folders, home=known):
+            print(f"warning: {warning}")
         print(f"ok: {count(options.language, options.folders)} sentences")
     return 2 if problems else 0
 

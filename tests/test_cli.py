@@ -512,3 +512,26 @@ def test_only_some_words_must_be_followed(kind: str, label: str, expected: bool)
     segment = Segment(kind, label, "x", 0, 1)  # type: ignore[arg-type]
     assert is_open(Utterance("x", segments=(segment,))) is expected
     assert not is_open(Utterance(""))
+
+
+AMBIGUOUS = """
+language: en
+intents:
+  StartWasher:
+    data:
+      - sentences: ["(start|run) the washing machine", "begin the wash"]
+  StartThing:
+    data:
+      - sentences: ["start the {appliance}"]
+lists:
+  appliance: {values: [oven, washing machine]}
+"""
+
+
+def test_check_warns_of_sentences_that_mean_two_things(run: Run, tmp_path: Path) -> None:
+    """A grammar ambiguous by accident is told with both templates and a sentence that both read."""
+    (tmp_path / "own.yaml").write_text(AMBIGUOUS, encoding="utf-8")
+    code, out, _ = run("check", tmp_path)
+    assert code == 0, out
+    assert "'start the washing machine' is as much StartWasher" in out
+    assert "own.yaml:5" in out and "own.yaml:8" in out and "'start the {appliance}'" in out
