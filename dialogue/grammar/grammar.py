@@ -66,7 +66,7 @@ class Grammar:
         self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
         self._articles = frozenset(words.get("articles", ()))
-        self._unfinished = frozenset(words.get("unfinished", ()))
+        self.unfinished = frozenset(words.get("unfinished", ()))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
@@ -135,7 +135,7 @@ class Grammar:
         spoken = self._moments(Text(bare, tuple(first), (1.0,) * len(bare)))
         rows = [self._stretches(bare, at, numbers[at], ordinals[at], spoken) for at in range(len(bare))]
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
-        dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
+        dangling = tuple(DANGLING_TEXT if key in self.unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
         return Text(bare, tuple(rows), weights, dangling, articles)
 

@@ -12,7 +12,7 @@ from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, 
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Home
 from dialogue.policy import answers, past
-from dialogue.policy.conditions import holds
+from dialogue.policy.conditions import holds, resolved
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
@@ -265,7 +265,7 @@ def _take_time(planning: _Planning, request: Request, when: When) -> None:
 
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     request = _with_so(planning, number, request)
-    found = timing(_without_own_time(request), planning.scene)
+    found = timing(_without_own_time(request, planning.scene), planning.scene)
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
         return
@@ -331,13 +331,21 @@ def _taken_as_text(planning: _Planning, request: Request) -> bool:
     return False
 
 
-def _without_own_time(request: Request) -> Request:
+def _without_own_time(request: Request, scene: Scene) -> Request:
     """Times that are the very thing asked for ("remind me at nine") do not schedule the asking."""
     if request.intent in _OWN_TIME:
-        return replace(request, when=tuple(when for when in request.when if when.kind in ("if", "unless")))
+        return replace(request, when=tuple(when for when in request.when if not _own_time(request, when, scene)))
     if request.intent in _OWN_LENGTH:
         return replace(request, when=tuple(when for when in request.when if when.kind != "for"))
     return request
+
+
+def _own_time(request: Request, when: When, scene: Scene) -> bool:
+    """Whether a time is what is asked for; so is the event of a reminder, if the home can know of it."""
+    if when.condition is None:
+        return True
+    known = when.kind == "on" and resolved(when.condition, scene.home).target is not None
+    return known and request.intent == "SetReminder"
 
 
 def _add_step(planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing) -> None:

@@ -79,8 +79,13 @@ class _Assembly:
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
-            self.touching = (after_request and not self._opens(word)) or unlinked
+            apart = self._opens(word) and not self._misheard(item.start - 1)
+            self.touching = (after_request and not apart) or unlinked
         self.stray.append(word)
+
+    def _misheard(self, position: int) -> bool:
+        """Whether a word may have been heard for another ("of" for "off"): what follows may then belong to it."""
+        return position >= 0 and bool(self.chart.text.tokens[position].heard_for)
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""

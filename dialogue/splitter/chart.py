@@ -72,6 +72,7 @@ class Chart:
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
 
     @property
@@ -123,8 +124,34 @@ class Chart:
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):
                 readings = self.grammar.readings(self.text, start, end, templates)
+                readings = [scored for scored in readings if not (scored.wild and self._overreaches(start, end, scored))]
                 if readings:
                     yield Core(start, end, self.words(start, end), tuple(readings))
+
+    def _overreaches(self, start: int, end: int, scored: ScoredReading) -> bool:
+        """Whether an open text takes what belongs to others, or stops in the middle of what it quotes.
+
+        "Put on the light and ..." is a request before the "and", so what follows is no title; "remind me to set a
+        timer" does not end before "timer"; and "to" alone is no text.
+        """
+        first, last = scored.wild[0]
+        if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+            return True
+        if all(self.text.tokens[at].key.strip() in self.grammar.unfinished for at in range(first, last)):
+            return True
+        quoted = (at for at in range(first, last) if at in self.sure)
+        return last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted)
+
+    def sure_ends(self, start: int) -> frozenset[int]:
+        """Where requests end that begin at a token and need no open text."""
+        known = self._sure_ends.get(start)
+        if known is None:
+            known = self._sure_ends[start] = frozenset(
+                end
+                for end, state in self.alive[start].items()
+                if end > start and self.grammar.sorted(state.accepts, more_than_one=end > start + 1).sure
+            )
+        return known
 
 
 class Charts:
