@@ -667,7 +667,12 @@ def drafts_for(request: Request, scene: Scene) -> list[Draft]:
     return problem
 
 
+_NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
+
+
 def devices_of(request: Request, scene: Scene) -> tuple[str, ...]:
-    """The devices a request speaks of, whatever it asks of them (for exceptions)."""
+    """The devices a request speaks of, whatever it asks of them (for exceptions); none where it names none."""
+    if not any(entity.name in _NAMING for entity in request.entities):
+        return ()
     found = find(scene, request.reading, _any)
     return found.ids or found.choices

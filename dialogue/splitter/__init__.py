@@ -12,7 +12,7 @@ from dataclasses import replace
 from dialogue.context import ContextState
 from dialogue.grammar.grammar import Grammar
 from dialogue.splitter.assembly import assemble
-from dialogue.splitter.chart import Chart, Charts, Core
+from dialogue.splitter.chart import Chart, Charts, Core, Item
 from dialogue.splitter.search import Path, Search
 from dialogue.splitter.splice import Splicer
 from dialogue.types import Hypothesis, Utterance
@@ -46,6 +46,15 @@ class GrammarSplitter:
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
+        chart, path = self._searched(text, state)
+        fillers = _interrupting(path.items())
+        if not fillers:
+            return chart, path
+        plainer, other = self._searched(_without(chart, fillers), state)
+        fewer = other.cost + sum(item.cost for item in fillers) < path.cost
+        return (plainer, other) if fewer else (chart, path)
+
+    def _searched(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         chart = self._charts.chart(text, answering=bool(state.questions))
         return chart, Search(chart, self._splicer, _remembered(state)).best()
 
@@ -54,3 +63,19 @@ def _remembered(state: ContextState) -> Core | None:
     """The last request of an earlier turn, for fragments at the start of this one."""
     requests = state.last_requests
     return Core(0, 0, requests[-1].meant, (), "remembered", requests[-1]) if requests else None
+
+
+def _interrupting(items: Sequence[Item]) -> list[Item]:
+    """The fillers beside words that nothing explains: perhaps they only interrupt ("turn on you know the lamp")."""
+    strange = [False, *(item.kind == "unexplained" for item in items), False]
+    return [
+        item
+        for number, item in enumerate(items, 1)
+        if item.kind == "filler" and (strange[number - 1] or strange[number + 1])
+    ]
+
+
+def _without(chart: Chart, items: Sequence[Item]) -> str:
+    """The words of a chart but for those of some items."""
+    left_out = {at for item in items for at in range(item.start, item.end)}
+    return " ".join(chart.words(at, at + 1) for at in range(chart.size) if at not in left_out)

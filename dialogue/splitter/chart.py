@@ -124,7 +124,7 @@ class Chart:
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):
                 readings = self.grammar.readings(self.text, start, end, templates)
-                readings = [scored for scored in readings if not (scored.wild and self._overreaches(start, end, scored))]
+                readings = [one for one in readings if not self._overreaches(start, end, one)]
                 if readings:
                     yield Core(start, end, self.words(start, end), tuple(readings))
 
@@ -134,13 +134,31 @@ class Chart:
         "Put on the light and ..." is a request before the "and", so what follows is no title; "remind me to set a
         timer" does not end before "timer"; and "to" alone is no text.
         """
-        first, last = scored.wild[0]
-        if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+        for first, last in scored.wild:
+            if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+                return True
+            if all(self._unfinished(at) for at in range(first, last)):
+                return True
+            quoted = (at for at in range(first, last) if at in self.sure)
+            if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
+                return True
+            words = self.words(first, last)
+            if any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities):
+                if self._no_name(first, last, at_end=last == end):
+                    return True
+        return False
+
+    def _unfinished(self, position: int) -> bool:
+        return self.text.tokens[position].key.strip() in self.grammar.unfinished
+
+    def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
+        """Whether words cannot be what a timer is called: talk, or more than a name before what joins or qualifies."""
+        if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
             return True
-        if all(self.text.tokens[at].key.strip() in self.grammar.unfinished for at in range(first, last)):
-            return True
-        quoted = (at for at in range(first, last) if at in self.sure)
-        return last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted)
+        if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
+            return False
+        inside = (one.kind for at in range(first + 1, last) for one in self.operators[at])
+        return any(kind not in ("filler", "remark") for kind in inside)
 
     def sure_ends(self, start: int) -> frozenset[int]:
         """Where requests end that begin at a token and need no open text."""
@@ -167,7 +185,8 @@ class Charts:
         tokens = self.grammar.text(text)
         alive = [dict(self.grammar.ends(tokens, start)) for start in range(len(tokens.tokens))]
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
-        sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
+        spans = [(start, end) for start, row in enumerate(sorts) for end, found in row if found.sure]
+        sure = frozenset(start for start, _ in spans)
         cuts = {
             start
             for start, row in enumerate(sorts)
@@ -175,7 +194,8 @@ class Charts:
             for kind, _ in found.operators
             if kind in CORRECTIONS
         }
-        tokens = self._doubting(tokens, sure | cuts)
+        inner = {at for start, end in spans for at in range(start + 1, end)}
+        tokens = self._doubting(tokens, (sure - inner) | cuts)
         operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
         for spoken in self.grammar.spoken(tokens):
             if spoken.kind in TIMES:
