@@ -212,7 +212,7 @@ class Grammar:
         numbers: Sequence[tuple[int, float]],
         ordinals: Sequence[tuple[int, float]],
     ) -> tuple[Stretch, ...]:
-        return _row(self.times, tokens, at, (self._times_tree,), numbers, ordinals)
+        return _row(self.times, tokens, at, (self._times_tree,), numbers, ordinals, self._scope_words)
 
     def _moments(self, text: Text) -> list[list[tuple[int, str, Moment]]]:
         found: list[list[tuple[int, str, Moment]]] = []
@@ -237,7 +237,7 @@ class Grammar:
         spoken: Sequence[Sequence[tuple[int, str, Moment]]],
     ) -> tuple[Stretch, ...]:
         trees = (self._static_tree, self._home_tree)
-        row = list(_row(self.main, tokens, at, trees, numbers, ordinals))
+        row = list(_row(self.main, tokens, at, trees, numbers, ordinals, self._scope_words))
         for end, kind, said in spoken[at]:
             row.append(self._moment_stretch(end, kind, said))
         return tuple(row)
@@ -273,9 +273,15 @@ def _row(
     trees: Iterable[ValueTree],
     numbers: Sequence[tuple[int, float]],
     ordinals: Sequence[tuple[int, float]],
+    apart: frozenset[str],
 ) -> tuple[Stretch, ...]:
-    """The lattice edges that start at one token."""
-    found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
+    """The lattice edges that start at one token; words of ``apart`` are no part of one ("no on" is not "noon")."""
+    listed = (found for tree in trees for found in tree.find(tokens, at))
+    found = [
+        machine.value_stretch(one)
+        for one in listed
+        if not one.cost or apart.isdisjoint(token.key.strip() for token in tokens[at : one.end])
+    ]
     longest = max((end for end, _ in numbers), default=at)
     found += [machine.number_stretch(end, value, SHORT_NUMBER if end < longest else 0.0) for end, value in numbers]
     found += [machine.ordinal_stretch(end, value) for end, value in ordinals]

@@ -279,6 +279,8 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
+    if drafts == [] and request.exceptions:
+        planning.report(request, "all_excepted")
     if drafts is None or (all(draft.problem for draft in drafts) and _taken_as_text(planning, request)):
         return
     for position, draft in enumerate(drafts):
@@ -667,10 +669,20 @@ def _ask_history(planning: _Planning, number: int, request: Request) -> None:
 
 def _take_back(planning: _Planning, number: int, request: Request) -> None:
     """ "Forget the blinds": of this utterance it is left out; else what is planned or open for it is dropped."""
-    others = [one for other, one in enumerate(planning.requests) if other != number]
-    if any(one.intent not in _SPARES for one in others):
-        return
-    _cancel_plan(planning, number, request)
+    others = [one for other, one in enumerate(planning.requests) if other != number and one.intent not in _SPARES]
+    if not others:
+        _cancel_plan(planning, number, request)
+    elif not any(_speaks_of(planning, one, request) for one in others):
+        planning.report(request, "not_understood")
+
+
+def _speaks_of(planning: _Planning, request: Request, taken_back: Request) -> bool:
+    """Whether a request has to do with what is taken back: a device that is named, or words that it holds."""
+    item = taken_back.reading.get("item")
+    if not isinstance(item, str):
+        return True
+    said = f" {request.meant} ".casefold()
+    return any(f" {one} ".casefold() in said for one in items(item, planning.scene.words))
 
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:

@@ -30,6 +30,7 @@ class GrammarSplitter:
         self.grammar = grammar
         self._charts = Charts(grammar)
         self._splicer = Splicer(grammar)
+        self._binding = frozenset(grammar.words.get("binding", ()))
 
     def split(self, hypotheses: Sequence[Hypothesis], state: ContextState) -> Utterance:
         """The best reading over all hypotheses; ``runners_up`` holds the readings of the next two."""
@@ -47,12 +48,17 @@ class GrammarSplitter:
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
         chart, path = self._searched(text, state)
-        fillers = _interrupting(path.items())
+        fillers = [item for item in _interrupting(path.items()) if not self._binds(chart, item)]
         if not fillers:
             return chart, path
         plainer, other = self._searched(_without(chart, fillers), state)
         fewer = other.cost + sum(item.cost for item in fillers) < path.cost
         return (plainer, other) if fewer else (chart, path)
+
+    def _binds(self, chart: Chart, filler: Item) -> bool:
+        """Whether a filler has words that may tie others together where it is none ("please to ...")."""
+        words = chart.words(filler.start, filler.end).casefold().split()
+        return not self._binding.isdisjoint(words)
 
     def _searched(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         chart = self._charts.chart(text, answering=bool(state.questions))

@@ -180,7 +180,7 @@ class _Assembly:
             self._requalify(when)
         elif when.condition is not None and when.condition.target == "so":
             self.fronted.append(when)
-        elif self.last is not None and not self.joined and not self.prefix:
+        elif self.last is not None and not self.joined and not self.prefix and self.last not in self.dropped:
             for draft in self._members():
                 if draft is self.last or not draft.when:
                     draft.when.append(when)
