@@ -60,7 +60,7 @@ class Grammar:
         self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
         self._articles = frozenset(words.get("articles", ()))
-        self._unfinished = frozenset(words.get("unfinished", ()))
+        self.unfinished = frozenset(words.get("unfinished", ()))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
         self._sorted: dict[tuple[tuple[int, ...], bool], Sorted] = {}
         self._operators: dict[tuple[int, ...], list[ScoredReading]] = {}
@@ -144,16 +144,16 @@ class Grammar:
         bare = tuple(tokens)
         places = range(len(bare))
         trees: tuple[ValueTree, ...] = (self._times_tree,)
-        first = [_row(self.times, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        first = [_row(self.times, bare, at, trees, numbers[at], ordinals[at], self._scope_words) for at in places]
         spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
         trees = (self._static_tree, self._home_tree)
-        rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at], self._scope_words) for at in places]
         if self.main.compiled.skips:
             rows = [(*row, *self._skipped(bare, at)) for at, row in enumerate(rows)]
         for said in spoken:
             rows[said.start] = (*rows[said.start], self._moment_stretch(said))
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
-        dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
+        dangling = tuple(DANGLING_TEXT if key in self.unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
         return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken)
 
@@ -252,9 +252,15 @@ def _row(
     trees: Iterable[ValueTree],
     numbers: Sequence[tuple[int, float]],
     ordinals: Sequence[tuple[int, float]],
+    apart: frozenset[str],
 ) -> tuple[Stretch, ...]:
-    """The lattice edges that start at one token."""
-    found = [machine.value_stretch(found) for tree in trees for found in tree.find(tokens, at)]
+    """The lattice edges that start at one token; words of ``apart`` are no part of one ("no on" is not "noon")."""
+    listed = [found for tree in trees for found in tree.find(tokens, at)]
+    found = [
+        machine.value_stretch(one)
+        for one in listed
+        if not one.cost or apart.isdisjoint(token.word for token in tokens[at : one.end])
+    ]
     if numbers:
         longest = max(end for end, _ in numbers)
         found += [machine.number_stretch(end, one, SHORT_NUMBER if end < longest else 0.0) for end, one in numbers]

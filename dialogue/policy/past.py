@@ -49,10 +49,7 @@ def to_undo(request: Request, state: ContextState) -> list[Step]:
     which = request.reading.get("which")
     if request.reading.get("scope") == "all" or not isinstance(which, int):
         return steps
-    groups = _by_request([step for step in steps if not step.reverses])
-    if which > len(groups):
-        return []
-    chosen = groups[-1] if which == -1 else groups[which - 1]
+    chosen = _nth(_by_request([step for step in steps if not step.reverses]), which)
     ids = {step.id for step in chosen}
     return [step for step in steps if step.id in ids or step.reverses in ids]
 
@@ -63,6 +60,13 @@ def _by_request(steps: Sequence[Step]) -> list[list[Step]]:
     for step in steps:
         groups.setdefault(step.id.rsplit(".", 1)[0], []).append(step)
     return list(groups.values())
+
+
+def _nth(groups: Sequence[list[Step]], which: int) -> list[Step]:
+    """The group of a place in the row (-1: the last); nothing where there are not so many."""
+    if which == -1:
+        return groups[-1] if groups else []
+    return groups[which - 1] if 1 <= which <= len(groups) else []
 
 
 def changes(state: ContextState, steps: Sequence[Step]) -> list[dict[str, object]]:
@@ -91,8 +95,7 @@ def to_cancel(request: Request, scene: Scene) -> list[Step]:
     newest = _newest(scene.state, waiting)
     which = reading.get("which")
     if isinstance(which, int):
-        groups = _by_request(newest)
-        return groups[-1] if which == -1 else (groups[which - 1] if which <= len(groups) else [])
+        return _nth(_by_request(newest), which)
     return newest
 
 

@@ -12,7 +12,7 @@ from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, 
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Home
 from dialogue.policy import answers, past
-from dialogue.policy.conditions import holds
+from dialogue.policy.conditions import holds, resolved
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
@@ -265,7 +265,7 @@ def _take_time(planning: _Planning, request: Request, when: When) -> None:
 
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     request = _with_so(planning, number, request)
-    found = timing(_without_own_time(request), planning.scene)
+    found = timing(_without_own_time(request, planning.scene), planning.scene)
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
         return
@@ -279,6 +279,8 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
+    if drafts == [] and request.exceptions:
+        planning.report(request, "all_excepted")
     if drafts is None or (all(draft.problem for draft in drafts) and _taken_as_text(planning, request)):
         return
     for position, draft in enumerate(drafts):
@@ -333,13 +335,21 @@ def _taken_as_text(planning: _Planning, request: Request) -> bool:
     return False
 
 
-def _without_own_time(request: Request) -> Request:
+def _without_own_time(request: Request, scene: Scene) -> Request:
     """Times that are the very thing asked for ("remind me at nine") do not schedule the asking."""
     if request.intent in _OWN_TIME:
-        return replace(request, when=tuple(when for when in request.when if when.kind in ("if", "unless")))
+        return replace(request, when=tuple(when for when in request.when if not _own_time(request, when, scene)))
     if request.intent in _OWN_LENGTH:
         return replace(request, when=tuple(when for when in request.when if when.kind != "for"))
     return request
+
+
+def _own_time(request: Request, when: When, scene: Scene) -> bool:
+    """Whether a time is what is asked for; so is the event of a reminder, if the home can know of it."""
+    if when.condition is None:
+        return True
+    known = when.kind == "on" and resolved(when.condition, scene.home).target is not None
+    return known and request.intent == "SetReminder"
 
 
 def _add_step(planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing) -> None:
@@ -661,10 +671,20 @@ def _ask_history(planning: _Planning, number: int, request: Request) -> None:
 
 def _take_back(planning: _Planning, number: int, request: Request) -> None:
     """ "Forget the blinds": of this utterance it is left out; else what is planned or open for it is dropped."""
-    others = [one for other, one in enumerate(planning.requests) if other != number]
-    if any(one.intent not in _SPARES for one in others):
-        return
-    _cancel_plan(planning, number, request)
+    others = [one for other, one in enumerate(planning.requests) if other != number and one.intent not in _SPARES]
+    if not others:
+        _cancel_plan(planning, number, request)
+    elif not any(_speaks_of(planning, one, request) for one in others):
+        planning.report(request, "not_understood")
+
+
+def _speaks_of(planning: _Planning, request: Request, taken_back: Request) -> bool:
+    """Whether a request has to do with what is taken back: a device that is named, or words that it holds."""
+    item = taken_back.reading.get("item")
+    if not isinstance(item, str):
+        return True
+    said = f" {request.meant} ".casefold()
+    return any(f" {one} ".casefold() in said for one in items(item, planning.scene.words))
 
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:

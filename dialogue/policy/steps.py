@@ -209,9 +209,12 @@ def _float(value: Value, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else otherwise
 
 
+_VOLUME_STEPS: Mapping[str, float] = {"up": 10.0, "down": -10.0}
+
+
 def _volume_step(request: Request, scene: Scene) -> list[Draft]:
     step = request.reading.get("volume_step")
-    delta = {"up": 10.0, "down": -10.0}.get(str(step), _float(step, 10.0))
+    delta = _VOLUME_STEPS.get(step, 10.0) if isinstance(step, str) else _float(step, 10.0)
     entities = tuple(entity for entity in request.entities if entity.name != "volume_step")
     reading = replace(request.reading, entities=entities)
     drafts = _adjust("volume", 10, "media_player")(replace(request, reading=reading), scene)
@@ -666,7 +669,12 @@ def drafts_for(request: Request, scene: Scene) -> list[Draft]:
     return problem
 
 
+_NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
+
+
 def devices_of(request: Request, scene: Scene) -> tuple[str, ...]:
-    """The devices a request speaks of, whatever it asks of them (for exceptions)."""
+    """The devices a request speaks of, whatever it asks of them (for exceptions); none where it names none."""
+    if not any(entity.name in _NAMING for entity in request.entities):
+        return ()
     found = find(scene, request.reading, _any)
     return found.ids or found.choices

@@ -12,7 +12,7 @@ from dataclasses import replace
 from dialogue.context import ContextState
 from dialogue.grammar.grammar import Grammar
 from dialogue.splitter.assembly import assemble
-from dialogue.splitter.chart import Chart, Charts, Core
+from dialogue.splitter.chart import Chart, Charts, Core, Item
 from dialogue.splitter.search import CLOSE, Path, Search, final_cost
 from dialogue.splitter.splice import Splicer
 from dialogue.types import Hypothesis, Request, Utterance
@@ -35,6 +35,7 @@ class GrammarSplitter:
         self.grammar = grammar
         self._charts = Charts(grammar)
         self._splicer = Splicer(grammar)
+        self._binding = frozenset(grammar.words.get("binding", ()))
 
     def split(self, hypotheses: Sequence[Hypothesis], state: ContextState) -> Utterance:
         """The best reading over all hypotheses; ``runners_up`` are close ones that would act differently."""
@@ -57,9 +58,7 @@ class GrammarSplitter:
 
     def _read(self, text: str, state: ContextState, worse: float, margin: float) -> Utterance:
         """The best reading of a text and those at most ``margin`` behind it that would act differently."""
-        chart = self._charts.chart(text, answering=bool(state.questions))
-        search = Search(chart, self._splicer, _remembered(state))
-        path = search.best()
+        chart, search, path = self._searched_without_fillers(text, state)
         utterance = assemble(self.grammar, chart, path.items(), final_cost(path) + worse)
         known = [acts(utterance)]
         runners_up: list[Utterance] = []
@@ -72,8 +71,28 @@ class GrammarSplitter:
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
+        chart, _, path = self._searched_without_fillers(text, state)
+        return chart, path
+
+    def _searched_without_fillers(self, text: str, state: ContextState) -> tuple[Chart, Search, Path]:
+        """The search over a text, or, if that explains more, over it without the fillers that interrupt."""
+        chart, search, path = self._searched(text, state)
+        fillers = [item for item in _interrupting(path.items()) if not self._binds(chart, item)]
+        if not fillers:
+            return chart, search, path
+        plainer, other_search, other = self._searched(_without(chart, fillers), state)
+        fewer = other.cost + sum(item.cost for item in fillers) < path.cost
+        return (plainer, other_search, other) if fewer else (chart, search, path)
+
+    def _binds(self, chart: Chart, filler: Item) -> bool:
+        """Whether a filler has words that may tie others together where it is none ("please to ...")."""
+        words = chart.words(filler.start, filler.end).casefold().split()
+        return not self._binding.isdisjoint(words)
+
+    def _searched(self, text: str, state: ContextState) -> tuple[Chart, Search, Path]:
         chart = self._charts.chart(text, answering=bool(state.questions))
-        return chart, Search(chart, self._splicer, _remembered(state)).best()
+        search = Search(chart, self._splicer, _remembered(state))
+        return chart, search, search.best()
 
 
 def acts(utterance: Utterance) -> object:
@@ -92,3 +111,19 @@ def _remembered(state: ContextState) -> Core | None:
     """The last request of an earlier turn, for fragments at the start of this one."""
     requests = state.last_requests
     return Core(0, 0, requests[-1].meant, (), "remembered", requests[-1]) if requests else None
+
+
+def _interrupting(items: Sequence[Item]) -> list[Item]:
+    """The fillers beside unexplained words: perhaps they only interrupt ("turn on you know the lamp")."""
+    strange = [False, *(item.kind == "unexplained" for item in items), False]
+    return [
+        item
+        for number, item in enumerate(items, 1)
+        if item.kind == "filler" and (strange[number - 1] or strange[number + 1])
+    ]
+
+
+def _without(chart: Chart, items: Sequence[Item]) -> str:
+    """The words of a chart but for those of some items."""
+    left_out = {at for item in items for at in range(item.start, item.end)}
+    return " ".join(chart.words(at, at + 1) for at in range(chart.size) if at not in left_out)

@@ -81,11 +81,16 @@ class _Assembly:
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
-            self.touching = (after_request and not self._opens(word)) or unlinked
+            apart = self._opens(word) and not self._misheard(item.start - 1)
+            self.touching = (after_request and not apart) or unlinked
         if self.stray and not self.chart.text.tokens[item.start].spaced:
             self.stray[-1] += word
         else:
             self.stray.append(word)
+
+    def _misheard(self, position: int) -> bool:
+        """Whether a word may have been heard for another ("of" for "off"): what follows may then belong to it."""
+        return position >= 0 and bool(self.chart.text.tokens[position].heard_for)
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""
@@ -202,7 +207,7 @@ class _Assembly:
             self._requalify(when)
         elif when.condition is not None and when.condition.target == "so":
             self.fronted.append(when)
-        elif self.last is not None and not self.joined and not self.prefix:
+        elif self.last is not None and not self.joined and not self.prefix and self.last not in self.dropped:
             for draft in self._members():
                 if draft is self.last or not draft.when:
                     draft.when.append(when)

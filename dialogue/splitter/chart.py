@@ -76,6 +76,7 @@ class Chart:
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
 
     @property
@@ -131,9 +132,53 @@ class Chart:
             found = self.grammar.sorted(state.accepts)
             requests = () if end in negations else found.requests
             for templates in (requests, found.answers if self.answering else ()):
-                readings = templates and self.grammar.readings(self.text, start, end, templates)
+                readings = self.grammar.readings(self.text, start, end, templates) if templates else []
+                readings = [one for one in readings if not self._overreaches(start, end, one)]
                 if readings:
                     yield Core(start, end, self.words(start, end), tuple(readings))
+
+    def _overreaches(self, start: int, end: int, scored: ScoredReading) -> bool:
+        """Whether an open text takes what belongs to others, or stops in the middle of what it quotes.
+
+        "Put on the light and ..." is a request before the "and", so what follows is no title; "remind me to set a
+        timer" does not end before "timer"; and "to" alone is no text.
+        """
+        for first, last in scored.wild:
+            if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+                return True
+            if all(self._unfinished(at) for at in range(first, last)):
+                return True
+            quoted = (at for at in range(first, last) if at in self.sure)
+            if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
+                return True
+            words = self.words(first, last)
+            named = any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities)
+            if named and self._no_name(first, last, at_end=last == end):
+                return True
+        return False
+
+    def _unfinished(self, position: int) -> bool:
+        return self.text.tokens[position].key.strip() in self.grammar.unfinished
+
+    def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
+        """Whether words are not what a timer is called: talk, or more than a name before what joins."""
+        if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
+            return True
+        if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
+            return False
+        inside = (one.kind for at in range(first + 1, last) for one in self.operators[at])
+        return any(kind not in ("filler", "remark") for kind in inside)
+
+    def sure_ends(self, start: int) -> frozenset[int]:
+        """Where requests end that begin at a token and need no open text."""
+        known = self._sure_ends.get(start)
+        if known is None:
+            known = self._sure_ends[start] = frozenset(
+                end
+                for end, state in self.alive[start].items()
+                if end > start and self.grammar.sorted(state.accepts, more_than_one=end > start + 1).sure
+            )
+        return known
 
 
 class Charts:
@@ -149,11 +194,13 @@ class Charts:
         tokens = self.grammar.text(text)
         alive = [self.grammar.ends(tokens, start) for start in range(len(tokens.tokens))]
         sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
-        sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
+        spans = [(start, end) for start, row in enumerate(sorts) for end, found in row if found.sure]
+        sure = frozenset(start for start, _ in spans)
+        inner = {at for start, end in spans for at in range(start + 1, end)}
         kinds = [{kind for _, found in row for kind, _ in found.operators} for row in sorts]
         cuts = {start for start, found in enumerate(kinds) if found & CORRECTIONS}
         openers = sure | {start for start, row in enumerate(sorts) if self._opens(tokens, start, row)}
-        tokens = replace(self._doubting(tokens, sure | cuts), openers=openers)
+        tokens = replace(self._doubting(tokens, (sure - inner) | cuts), openers=openers)
         stops = {start for start, found in enumerate(kinds) if found - OPEN} | openers | {len(alive)}
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
         for spoken in self._times(tokens, operators):

@@ -121,7 +121,7 @@ class Splicer:
         pieces = (base.text.words(0, place.cut), chart.words(*new), base.text.words(place.tail, base.size))
         words = " ".join(piece for piece in pieces if piece)
         whole = self._read(words, *new, kind="fragment", base=last.base)
-        if whole is None:
+        if whole is None or self._times_run_together(base.text, self._sentence(words).text, place.cut):
             return None
         length = new[1] - new[0]
         listed = chart.all_listed(*new)
@@ -142,6 +142,12 @@ class Splicer:
         kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
         return rank, cost, replace(whole, readings=readings, leaning=kind)
+
+    def _times_run_together(self, old: Text, new: Text, cut: int) -> bool:
+        """Whether a time that ended where the fragment begins goes on in it ("at nine", "ten pm": not 9:10)."""
+        ended = {spoken.start for spoken in old.spoken if spoken.end == cut}
+        longer = {spoken.start for spoken in new.spoken if spoken.start < cut < spoken.end}
+        return not ended.isdisjoint(longer)
 
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
