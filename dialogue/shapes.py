@@ -46,10 +46,11 @@ def _rings(effect: Effect) -> bool:
 
 def request_shape(request: Request) -> dict[str, Any]:
     """A request with its intent and entities, and where spoken ``negated``, ``except`` and ``when``."""
+    told = request.known_as or request.reading
     shape: dict[str, Any] = {
         "text": request.text,
-        "intent": request.intent,
-        "entities": [entity_shape(entity) for entity in request.entities],
+        "intent": told.intent,
+        "entities": [entity_shape(entity) for entity in told.entities],
     }
     if request.negated:
         shape["negated"] = True

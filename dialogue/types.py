@@ -163,7 +163,9 @@ class Request:
 
     ``alternatives`` are readings of equal standing that only the context can tell apart. ``after`` holds
     indexes of requests of the same utterance that come first. ``held`` holds words that touch the request
-    and that nothing explains: such a request is not run, it is asked about.
+    and that nothing explains: such a request is not run, it is asked about. ``known_as`` is how the grammar reads
+    the request together with its time as one sentence ("in an hour turn off the lights" is Home Assistant's
+    HassStartTimer with a command); it means the same and is told in place of ``reading``.
     """
 
     text: str
@@ -179,6 +181,7 @@ class Request:
     if_done: bool = False
     held: str = ""
     replaces: bool = False
+    known_as: Reading | None = None
     source: Literal["grammar", "learned"] = "grammar"
     confidence: float = 1.0
 

@@ -15,7 +15,7 @@ SAME_STANDING = 0.12
 
 @dataclass(slots=True)
 class Draft:
-    """A request being put together."""
+    """A request being put together. ``from_time`` is where the time begins that stands right before it."""
 
     core: Core
     group: int
@@ -27,6 +27,7 @@ class Draft:
     held: list[str] = field(default_factory=list)
     if_done: bool = False
     replaces: bool = False
+    from_time: int | None = None
 
     def begins(self) -> list[When]:
         """The times and conditions of a request: its own, or those of the one whose verb it shares."""
@@ -60,6 +61,7 @@ class _Assembly:
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
     told_when: str = ""
+    time_span: tuple[int, int] = (0, 0)
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -141,6 +143,7 @@ class _Assembly:
                 assert item.spoken is not None
                 kind = item.spoken.kind
                 text = self.chart.words(item.start, item.end)
+                self.time_span = (item.start, item.end)
                 self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
             case "condition":
                 self._qualify(_condition(item, self.chart))
@@ -251,6 +254,8 @@ class _Assembly:
         if not spliced:
             self.group += 1
         draft = Draft(core, self.group)
+        if self.fronted and self.time_span[1] == core.start:
+            draft.from_time = self.time_span[0]
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
@@ -387,7 +392,18 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         if_done=draft.if_done,
         held=" ".join(draft.held),
         replaces=draft.replaces,
+        known_as=_known_as(draft, chart),
     )
+
+
+def _known_as(draft: Draft, chart: Chart) -> Reading | None:
+    """How the time right before a request and the request read as one sentence that quotes the request."""
+    if draft.from_time is None or len(draft.when) != 1:
+        return None
+    quoted = chart.words(draft.core.start, draft.core.end)
+    whole = (core for core in chart.requests(draft.from_time) if core.end == draft.core.end)
+    readings = (scored.reading for core in whole for scored in core.readings)
+    return next((one for one in readings if any(entity.text == quoted for entity in one.entities)), None)
 
 
 def _alternatives(first: ScoredReading, others: list[ScoredReading]) -> tuple[Reading, ...]:
