@@ -102,7 +102,7 @@ class Grammar:
         """
         tokens = tokenize(text)
         kept = tokens if exact else self._without_noise(tokens)
-        return self.text_of([self._with_doubles(token) for token in kept])
+        return replace(self.text_of([self._with_doubles(token) for token in kept]), source=text)
 
     def _without_noise(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens without hesitations ("um") and stuttered words ("the the")."""
@@ -309,7 +309,7 @@ def _from_cache(
     language: str, files: Sequence[Path], pack: str | None
 ) -> tuple[Compiled, Compiled, dict[str, Any]]:
     """The compiled grammar, from the cache where the same content was compiled before."""
-    path = _cache_folder() / f"{_fingerprint(files, pack)}.grammar"
+    path = cache_folder() / f"{_fingerprint(files, pack)}.grammar"
     try:
         with path.open("rb") as file:
             cached: tuple[Compiled, Compiled, dict[str, Any]] = pickle.load(file)
@@ -317,7 +317,7 @@ def _from_cache(
     except (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError):
         pass
     compiled = compile_files(language, files, pack)
-    _store(path, compiled)
+    store_cache(path, compiled)
     return compiled
 
 
@@ -354,12 +354,13 @@ def _fingerprint(files: Sequence[Path], pack: str | None) -> str:
     return digest.hexdigest()[:32]
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where compiled grammars and trained readers are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
     return Path(base) / "onebreath" / "grammars"
 
 
-def _store(path: Path, compiled: tuple[Compiled, Compiled, dict[str, Any]]) -> None:
+def store_cache(path: Path, compiled: object) -> None:
     """Write the cache so that readers see all of it or nothing; a cache that cannot be written is left out."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,8 @@ class Capture:
 class ScoredReading:
     """A reading of a span, what it costs, and the block it came from.
 
-    ``wild`` are the spans of open slots, ``places`` those of names and places.
+    ``wild`` are the spans of open slots, ``places`` those of names and places; ``probability`` is how sure the
+    learned reader is of it (None: the grammar says so).
     """
 
     cost: float
@@ -64,6 +65,7 @@ class ScoredReading:
     template: int
     wild: tuple[tuple[int, int], ...] = ()
     places: tuple[tuple[int, int], ...] = ()
+    probability: float | None = None
 
     @property
     def wild_tokens(self) -> int:
@@ -87,7 +89,8 @@ class ScoredReading:
 class Text:
     """Tokens with their lattice, ready to be matched.
 
-    ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there.
+    ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
+    ``source`` is the text that the tokens were cut from.
     """
 
     tokens: tuple[Token, ...]
@@ -96,6 +99,7 @@ class Text:
     dangling: tuple[float, ...] = ()
     article: tuple[bool, ...] = ()
     joined_verbs: frozenset[int] = frozenset()
+    source: str = ""
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -109,6 +113,11 @@ class Text:
         """The tokens from ``start`` to ``end`` as they were written."""
         pieces = [(" " if token.spaced else "") + token.text for token in self.tokens[start:end]]
         return "".join(pieces).strip()
+
+    def said(self, start: int, end: int) -> str:
+        """The stretch from token ``start`` to ``end`` as it stands in the source, marks and all."""
+        first, last = self.tokens[start].start, self.tokens[end - 1].end
+        return " ".join(self.source[first:last].split())
 
 
 class Machine:

@@ -33,6 +33,7 @@ from dialogue.grammar.automaton import WILDCARD, ListArc, Symbol
 from dialogue.grammar.compiled import Block, Compiled, Place, Range, Template
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.tokens import tokenize
+from dialogue.learned.examples import Lessons, add_nlu
 
 HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
@@ -50,12 +51,15 @@ class Source:
     lists: dict[str, tuple[Any, Place]] = field(default_factory=dict)
     rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     words: dict[str, Any] = field(default_factory=dict)
+    lessons: Lessons = field(default_factory=Lessons)
 
 
 class LineText(str):
-    """Text that remembers the line it was read from."""
+    """Text that remembers where it was read: its line, the line of its first character, and the YAML style."""
 
     line: int = 0
+    first: int = 0
+    style: str | None = None
 
 
 class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
@@ -64,7 +68,10 @@ class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.Saf
 
 def _line_text(loader: Any, node: yaml.ScalarNode) -> LineText:
     text = LineText(node.value)
-    text.line = node.start_mark.line + 1
+    text.line = text.first = node.start_mark.line + 1
+    text.style = node.style
+    if node.style in ("|", ">"):
+        text.first += 1
     return text
 
 
@@ -84,6 +91,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise GrammarError(f"{path}{line}: broken YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"{path}: broken YAML: {error}; put values that are texts in quotes") from error
 
 
 def add_file(source: Source, path: Path) -> None:
@@ -118,6 +127,8 @@ def add_data(source: Source, data: Mapping[str, Any], file: str) -> None:
         _merge_words(source.words, str(name), body)
     for word in data.get("skip_words") or ():
         source.operators.append(("filler", [word], file))
+    if "nlu" in data:
+        add_nlu(source.lessons, data["nlu"], file, next(key for key in data if key == "nlu").line)
 
 
 def _check_keys(data: Mapping[str, Any], file: str) -> None:
@@ -142,6 +153,8 @@ _SECTIONS: Mapping[str, type | None] = {
     "operators": dict,
     "answers": dict,
     "words": dict,
+    "version": None,
+    "nlu": None,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _PIECES = re.compile(
     r"(?P<number>\d+(?:[.,:/]\d+)*)"
@@ -22,13 +22,16 @@ class Token:
     """One token. ``key`` is its folded text, with a leading space where a space came before it.
 
     ``pause`` is the weight of a break heard or written before the token (a comma counts as 1.0);
-    ``heard_for`` holds keys of words that speech recognition may have taken it for.
+    ``heard_for`` holds keys of words that speech recognition may have taken it for; ``start`` and ``end`` are
+    its characters in the text.
     """
 
     text: str
     key: str
     pause: float = 0.0
     heard_for: tuple[str, ...] = ()
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
     @property
     def spaced(self) -> bool:
@@ -48,6 +51,7 @@ def tokenize(text: str) -> list[Token]:
             continue
         glued = kind in _GLUED or (match.start() == previous_end and previous_kind in ("number", "han"))
         piece = match.group()
-        tokens.append(Token(piece, piece.casefold() if glued else f" {piece.casefold()}", pause))
+        key = piece.casefold() if glued else f" {piece.casefold()}"
+        tokens.append(Token(piece, key, pause, (), match.start(), match.end()))
         pause, previous_end, previous_kind = 0.0, match.end(), kind
     return tokens

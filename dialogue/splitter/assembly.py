@@ -350,6 +350,8 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         if_done=draft.if_done,
         held=" ".join(draft.held),
         replaces=draft.replaces,
+        source="grammar" if first.probability is None else "learned",
+        confidence=1.0 if first.probability is None else first.probability,
     )
 
 
