@@ -128,7 +128,7 @@ def add_data(source: Source, data: Mapping[str, Any], file: str) -> None:
     for word in data.get("skip_words") or ():
         source.operators.append(("filler", [word], file))
     if "nlu" in data:
-        add_nlu(source.lessons, data["nlu"], file, next(key for key in data if key == "nlu").line)
+        add_nlu(source.lessons, data["nlu"], file, getattr(next(key for key in data if key == "nlu"), "line", 0))
 
 
 def _check_keys(data: Mapping[str, Any], file: str) -> None:

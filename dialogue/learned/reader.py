@@ -22,7 +22,7 @@ from dialogue.grammar.proposals import Operator, Proposal, Spans
 from dialogue.learned.examples import Lessons, folded
 from dialogue.learned.features import sentence_of, words_of
 from dialogue.learned.model import Model
-from dialogue.learned.sampling import LEADING, TRAILING, Sampler
+from dialogue.learned.sampling import LEADING, NONE, TRAILING, Sampler
 from dialogue.learned.features import Span
 from dialogue.learned.tagging import Edges, Guess, Tagger
 from dialogue.learned.training import LONGEST_RUN, SEED, Course, train
@@ -33,10 +33,13 @@ CACHE_FORMAT = 1
 EDGE = 0.5
 """How much of an edge's cost each of its two sides pays."""
 LEAST_EDGE, NEAR_EDGE, SURELY_INSIDE = 0.02, 0.02, 0.99
-MEANT = 0.5
-SECOND_INTENT = 0.2
+MEANT = 0.15
+"""A stretch that is less probably a request of its intent is none."""
+LEAST_INTENT, SECOND_INTENT = 0.02, 0.2
 IN_SLOT, OVER_SURE = 2.0, 2.0
 MOST_ENDS = 8
+OWN_GROUND = 0.9
+"""What a request costs less where the grammar reads none: there the edges alone say how many there are."""
 SCOPE = frozenset(
     "not except except_target more_except correct scratch never_mind only first but_first before after but when"
     " condition".split()
@@ -116,7 +119,8 @@ class _Reading:
         start, end = stretch
         said = self.words[start:end]
         probable = self.tagger.intents(said)
-        ranked = sorted(probable, key=lambda intent: (-probable[intent], intent))[:2]
+        likely = [intent for intent in probable if intent != NONE and probable[intent] > LEAST_INTENT]
+        ranked = sorted(likely, key=lambda intent: (-probable[intent], intent))[:2]
         readings: list[ScoredReading] = []
         stolen: list[Operator] = []
         for intent in (one for at, one in enumerate(ranked) if at == 0 or probable[one] > SECOND_INTENT):
@@ -125,7 +129,7 @@ class _Reading:
             stolen += taken
             if guess.meant >= MEANT and not any(_outside(one, start, guess.spans) for one in taken):
                 cost = self._cost(start, end) + IN_SLOT * len(taken)
-                readings.append(self._scored(start, guess, cost))
+                readings.append(self._scored(start, end - start, guess, cost))
         if not readings:
             return None, stolen
         return Proposal(start, end, tuple(sorted(readings, key=lambda one: one.cost))), stolen
@@ -140,18 +144,27 @@ class _Reading:
     def _steals(self, operator: Operator, start: int, guess: Guess) -> bool:
         """Whether no example uses the words of an operator as this reading does."""
         model = self.tagger.model
-        apart = tuple(
-            self.words[at]
-            for at in range(operator.start, operator.end)
-            if not any(one.start <= at - start < one.end for one in guess.spans)
-        )
-        if apart and apart[:LONGEST_RUN] not in model.outside.get(guess.intent, ()):
+        heard = model.outside.get(guess.intent, frozenset())
+        if any(run not in heard for run in self._apart(operator, start, guess.spans)):
             return True
         return any(
             self.words[at] not in model.inside.get(slot, ())
             for slot, first, last in guess.spans
             for at in range(max(operator.start, start + first), min(operator.end, start + last))
         )
+
+    def _apart(self, operator: Operator, start: int, spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
+        """The runs of an operator's words that stand in no slot, as long as such runs are remembered."""
+        run: list[str] = []
+        for at in range(operator.start, operator.end):
+            inside = any(one.start <= at - start < one.end for one in spans)
+            if run and (inside or len(run) == LONGEST_RUN):
+                yield tuple(run)
+                run = []
+            if not inside:
+                run.append(self.words[at])
+        if run:
+            yield tuple(run)
 
     # --- what it costs
 
@@ -164,7 +177,7 @@ class _Reading:
         cost += sum(_surprise(inside[at]) for at in range(start + 1, end) if inside[at] < SURELY_INSIDE)
         return cost + OVER_SURE * sum(start < at < end for at in self.spans.sure)
 
-    def _scored(self, start: int, guess: Guess, cost: float) -> ScoredReading:
+    def _scored(self, start: int, length: int, guess: Guess, cost: float) -> ScoredReading:
         synonyms = self.tagger.model.synonyms
         entities: list[Entity] = []
         for slot, first, last in guess.spans:
@@ -172,7 +185,9 @@ class _Reading:
             entities.append(Entity(slot, synonyms.get(folded(said), said), said))
         reading = Reading(guess.intent, tuple(entities))
         wild = tuple((start + first, start + last) for _, first, last in guess.spans)
-        cost += _surprise(guess.probability)
+        cost += _surprise(guess.probability) + _surprise(guess.meant)
+        end = start + length
+        cost -= 0.0 if any(one < end and start < other for one, other in self.spans.taken) else OWN_GROUND
         return ScoredReading(
             cost, reading, Block(guess.intent, "request"), -1, wild, probability=round(guess.probability, 4)
         )

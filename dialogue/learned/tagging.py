@@ -71,6 +71,7 @@ class Tagger:
     def edges(self, words: Sequence[str], pauses: Sequence[bool]) -> Edges:
         """Where requests begin in a text of any number of them."""
         tagger, model = self._boundary, self.model
+        assert tagger is not None  # only a model in calibration has none
         tagger.set(boundary_features(words, pauses, model.clusters, model.known))
         known = set(tagger.labels())
         begins, inside = (
