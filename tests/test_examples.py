@@ -41,7 +41,9 @@ def test_roles_and_groups_name_slots(tmp_path: Path) -> None:
     assert [mark.slot for mark in read(tmp_path, intent(line)).examples[0].marks] == ["origin", "topping_1"]
 
 
-@pytest.mark.parametrize("line", ['- play [JJ]{"entity": "artist", "value": "Janis"}', "- play [JJ](artist:Janis)"])
+@pytest.mark.parametrize(
+    "line", ['- play [JJ]{"entity": "artist", "value": "Janis"}', "- play [JJ](artist:Janis)"]
+)
 def test_a_value_in_an_example_is_a_synonym(tmp_path: Path, line: str) -> None:
     """What words mean in one example, they mean everywhere."""
     assert read(tmp_path, intent(line)).synonyms == {"jj": "Janis"}
@@ -62,7 +64,9 @@ def test_synonyms_lookups_and_patterns(tmp_path: Path) -> None:
 
 def test_rasa_examples_with_metadata(tmp_path: Path) -> None:
     """The long form, a mapping with text and metadata for each example, is read too."""
-    text = HEAD + "- intent: play\n  examples:\n  - text: |\n      play [abba](artist)\n    metadata: {mood: good}\n"
+    text = (
+        HEAD + "- intent: play\n  examples:\n  - text: |\n      play [abba](artist)\n    metadata: {mood: good}\n"
+    )
     assert read(tmp_path, text).examples[0].marks == (Mark("artist", 5, 9),)
 
 

@@ -10,21 +10,21 @@ import pytest
 from judge import NOW
 
 from dialogue.assistant import Assistant
-from dialogue.config import Configuration, Parts, load_parts, make_assistant
+from dialogue.config import Configuration, Parts, load_parts, make_assistant, with_fresh_home
 from dialogue.context import ContextState
 from dialogue.learned.examples import Lessons
 from dialogue.learned.features import sentence_of
 from dialogue.learned.sampling import Joiner, negatives
 from dialogue.learned.training import Course, train
 from dialogue.scheduler import StandingClock
-from dialogue.shipped import shipped_grammars
-from dialogue.types import Hypothesis, Request, Utterance
+from dialogue.types import Hypothesis, Request, Transcript, Turn, Utterance
 
 TITLES = ("blue velvet", "purple rain", "thunder road", "yesterday", "hey jude", "waterloo", "imagine", "hurt")
 MUSIC = ("play [{}](song)", "put on [{}](song)", "i want to hear [{}](song)", "play the song [{}](song)")
 DRINKS = ("latte", "espresso", "cappuccino", "flat white", "mocha", "cortado", "macchiato", "americano")
 COFFEE = ("brew me a [{}](drink)", "make a [{}](drink)", "i would like a [{}](drink)", "brew a [{}](drink)")
-DOORS = ("open sesame with the [{}](name)", "let me in through the [{}](name)", "swing the [{}](name) wide")
+UNBOLT = '[{}]{{{{"entity": "state", "value": "unlocked"}}}}'
+DOORS = tuple(f"{UNBOLT.format(verb)} the [{{}}](name)" for verb in ("unbolt", "unlatch", "unbar"))
 
 
 def entry(intent: str, forms: Sequence[str], values: Sequence[str]) -> str:
@@ -72,8 +72,8 @@ def only(utterance: Utterance) -> Request:
 
 def test_new_values_are_read(taught: Parts) -> None:
     """A title that no example holds is read by where it stands, and the reader says how sure it is."""
-    request = only(heard(taught, "play smoke on the water"))
-    assert (request.intent, request.reading.get("song")) == ("PlaySong", "smoke on the water")
+    request = only(heard(taught, "play midnight train"))
+    assert (request.intent, request.reading.get("song")) == ("PlaySong", "midnight train")
     assert request.source == "learned"
     assert 0.0 < request.confidence < 1.0
 
@@ -217,17 +217,36 @@ def risky_parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     """Examples for an intent that unlocks doors, which this home marks as risky."""
     made = tmp_path_factory.mktemp("risky")
     doors = ("front door", "side door", "patio door", "cellar door", "attic door", "back door")
-    nlu = 'version: "3.1"\nnlu:\n' + entry("HassUnlock", DOORS, doors) + entry("PlaySong", MUSIC, TITLES)
+    nlu = 'version: "3.1"\nnlu:\n' + entry("SetState", DOORS, doors) + entry("PlaySong", MUSIC, TITLES)
     (made / "nlu.yml").write_text(nlu, encoding="utf-8")
-    answers = (shipped_grammars() / "en" / "conversation.yaml").read_text(encoding="utf-8")
-    (made / "conversation.yaml").write_text(answers, encoding="utf-8")
+    answers = "language: en\nanswers:\n  Affirm: [yes please, 'yes']\n  Deny: ['no', no thanks]\n"
+    (made / "answers.yaml").write_text(answers, encoding="utf-8")
     return load_parts(Configuration(grammars=(made,)))
-
-
-def risky_name(parts: Parts) -> str:
-    return next(one.name for one in parts.home.devices.values() if one.risky and "lock" in one.id)
 
 
 def speaking(parts: Parts) -> Assistant:
     clock = StandingClock(datetime.fromisoformat(NOW))
-    return make_assistant(parts.configuration, clock=clock, parts=parts)
+    mine = with_fresh_home(parts)
+    return make_assistant(mine.configuration, clock=clock, parts=mine)
+
+
+def say(assistant: Assistant, text: str) -> Turn:
+    return assistant.hear(Transcript((Hypothesis(text),)))
+
+
+def test_a_risky_step_is_confirmed(risky_parts: Parts) -> None:
+    """What only the learned reader proposes does not unlock a door before somebody says yes."""
+    assistant = speaking(risky_parts)
+    turn = say(assistant, "unbolt the front door")
+    assert turn.effects == ()
+    assert [step.status for step in turn.plan.steps] == ["confirming"]
+    assert turn.asked is not None
+    assert [effect.target for effect in say(assistant, "yes").effects] == ["lock.front_door"]
+
+
+def test_a_risky_step_may_be_refused(risky_parts: Parts) -> None:
+    """After a no nothing happens, and nothing waits."""
+    assistant = speaking(risky_parts)
+    say(assistant, "unbolt the front door")
+    assert say(assistant, "no").effects == ()
+    assert say(assistant, "yes").effects == ()

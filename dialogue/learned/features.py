@@ -6,6 +6,7 @@ lists of values seen in examples is worth the most, provided that an example nev
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -294,7 +295,7 @@ def intent_features(
     framed = ["<", *plain, ">"]
     carried = [word for word in plain if word in carriers]
     found = {f"w={word}" for word in plain}
-    found |= {f"2={one}|{two}" for one, two in zip(framed, framed[1:], strict=False)}
+    found |= {f"2={one}|{two}" for one, two in itertools.pairwise(framed)}
     found |= {f"3={a}|{b}|{c}" for a, b, c in zip(framed, framed[1:], framed[2:], strict=False)}
     found |= {f"c2={one}|{two}" for one, two in zip(["<", *carried], [*carried, ">"], strict=True)}
     found |= {f"k={one}" for word in plain for one in clusters.get(word, _NO_CLUSTER)}

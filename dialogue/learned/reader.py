@@ -16,16 +16,15 @@ from random import Random
 from dialogue.errors import GrammarError
 from dialogue.grammar.automaton import MOST_TOKENS
 from dialogue.grammar.compiled import Block
-from dialogue.grammar.grammar import Grammar, cache_folder, compile_files, sentence_files, store_cache
+from dialogue.grammar.grammar import Grammar, cache_folder, sentence_files, store_cache
 from dialogue.grammar.machine import ScoredReading
 from dialogue.grammar.proposals import Operator, Proposal, Spans
 from dialogue.learned.examples import Lessons, folded
-from dialogue.learned.features import sentence_of, words_of
+from dialogue.learned.features import Span, sentence_of, words_of
 from dialogue.learned.model import Model
 from dialogue.learned.sampling import LEADING, NONE, TRAILING, Sampler
-from dialogue.learned.features import Span
 from dialogue.learned.tagging import Edges, Guess, Tagger
-from dialogue.learned.training import LONGEST_RUN, SEED, Course, train
+from dialogue.learned.training import SEED, Course, train
 from dialogue.shipped import shipped_grammars
 from dialogue.types import Entity, Reading
 
@@ -33,16 +32,17 @@ CACHE_FORMAT = 1
 EDGE = 0.5
 """How much of an edge's cost each of its two sides pays."""
 LEAST_EDGE, NEAR_EDGE, SURELY_INSIDE = 0.02, 0.02, 0.99
-MEANT = 0.15
+MEANT = 0.1
 """A stretch that is less probably a request of its intent is none."""
 LEAST_INTENT, SECOND_INTENT = 0.02, 0.2
 IN_SLOT, OVER_SURE = 2.0, 2.0
+OPEN_SLOT, HEAD = 200, 2
 MOST_ENDS = 8
 OWN_GROUND = 0.9
 """What a request costs less where the grammar reads none: there the edges alone say how many there are."""
 SCOPE = frozenset(
-    "not except except_target more_except correct scratch never_mind only first but_first before after but when"
-    " condition".split()
+    {"not", "except", "except_target", "more_except", "correct", "scratch", "never_mind", "only", "first"}
+    | {"but_first", "before", "after", "but", "when", "condition"}
 )
 
 
@@ -145,26 +145,25 @@ class _Reading:
         """Whether no example uses the words of an operator as this reading does."""
         model = self.tagger.model
         heard = model.outside.get(guess.intent, frozenset())
-        if any(run not in heard for run in self._apart(operator, start, guess.spans)):
+        head = self._apart(operator, start, guess.spans)[:HEAD]
+        if head and head not in heard:
             return True
         return any(
-            self.words[at] not in model.inside.get(slot, ())
+            not _holds(model.inside.get(slot, frozenset()), self.words[at])
             for slot, first, last in guess.spans
             for at in range(max(operator.start, start + first), min(operator.end, start + last))
         )
 
-    def _apart(self, operator: Operator, start: int, spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
-        """The runs of an operator's words that stand in no slot, as long as such runs are remembered."""
+    def _apart(self, operator: Operator, start: int, spans: Sequence[Span]) -> tuple[str, ...]:
+        """The first of an operator's words that stand together in no slot."""
         run: list[str] = []
         for at in range(operator.start, operator.end):
-            inside = any(one.start <= at - start < one.end for one in spans)
-            if run and (inside or len(run) == LONGEST_RUN):
-                yield tuple(run)
-                run = []
-            if not inside:
+            if any(one.start <= at - start < one.end for one in spans):
+                if run:
+                    break
+            else:
                 run.append(self.words[at])
-        if run:
-            yield tuple(run)
+        return tuple(run)
 
     # --- what it costs
 
@@ -198,6 +197,11 @@ def _outside(operator: Operator, start: int, spans: Sequence[Span]) -> bool:
     return not all(
         any(one.start <= at - start < one.end for one in spans) for at in range(operator.start, operator.end)
     )
+
+
+def _holds(words: frozenset[str], word: str) -> bool:
+    """Whether a slot of which these words were seen may hold another one; a slot of very many holds anything."""
+    return word in words or len(words) >= OPEN_SLOT
 
 
 def _surprise(probability: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,8 @@ from dialogue.learned.features import (
     Knowledge,
     Span,
     boundary_features,
-    intent_features,
     frame_of,
+    intent_features,
     slot_features,
     spans_of,
 )
@@ -110,10 +111,10 @@ class Tagger:
     def _evidence(
         self, words: Sequence[str], intent: str, probability: float, sure: float, spans: Sequence[Span]
     ) -> tuple[float, ...]:
-        """What speaks for and against a reading: the odds of both models, and what no example says outside slots."""
+        """What speaks for and against a reading: the odds of both models, and what no example says so."""
         frame = frame_of(words, spans)
         known = self.model.frames.get(intent, frozenset())
-        pairs = sum(pair not in known for pair in zip(frame, frame[1:], strict=False))
+        pairs = sum(pair not in known for pair in itertools.pairwise(frame))
         heard = self.model.outside.get(intent, frozenset())
         strange = sum(one[0] not in "{<>" and (one,) not in heard for one in frame)
         return 1.0, odds(probability), odds(sure), float(min(4, strange)), float(min(4, pairs))

@@ -6,6 +6,7 @@ conditional random field over sequences of one. All are trained by CRFsuite (Oka
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import sys
@@ -21,8 +22,8 @@ from dialogue.learned.clusters import word_clusters
 from dialogue.learned.examples import Lessons
 from dialogue.learned.features import (
     Features,
-    Known,
     Knowledge,
+    Known,
     Sentence,
     boundary_features,
     carriers_of,
@@ -105,7 +106,7 @@ class _Trainer:
         rows: list[tuple[list[Features], Sequence[str]]] = []
         for mine, others in _folds(sentences):
             known = Known.of(others, self.lists)
-            for row in joiner.rows(mine, rounds):
+            for row in joiner.rows(_with_unheard(mine, len(sentences)), rounds):
                 rows.append((boundary_features(row.words, row.pauses, clusters, known), row.labels))
         self.done()
         return _crf(rows, _BOUNDARY)
@@ -126,7 +127,7 @@ class _Trainer:
                 count[word] += 1
         common = frozenset(word for word in words if count[word] > 1)
         rows: list[tuple[list[Features], Sequence[str]]] = []
-        for one in sentences:
+        for one in _with_unheard(sentences, len(sentences)):
             rows.append(([intent_features(one.words, clusters, words, carriers)], [one.intent]))
             if not common.issuperset(one.words):
                 rows.append(([intent_features(one.words, clusters, common, carriers)], [one.intent]))
@@ -156,13 +157,28 @@ class _Trainer:
         rows: list[tuple[list[Features], Sequence[str]]] = []
         for fold, rest in _folds(mine):
             knowledge = Knowledge(carriers, Known.of(rest, self.lists), others, clusters, patterns)
-            rows += ((slot_features(one.words, one.pauses, knowledge), one.labels()) for one in fold)
+            said = _with_unheard(fold, len(mine))
+            rows += ((slot_features(one.words, one.pauses, knowledge), one.labels()) for one in said)
         return SlotModel(_crf(rows, _SLOTS), carriers, Known.of(mine, self.lists), others)
 
 
 def compiled(patterns: Mapping[str, Sequence[str]]) -> dict[str, list[re.Pattern[str]]]:
     """The user's regular expressions, ready to run."""
     return {name: [re.compile(one, re.IGNORECASE) for one in several] for name, several in patterns.items()}
+
+
+def _with_unheard(sentences: Sequence[Sentence], number: int) -> list[Sentence]:
+    """The sentences, and where there are few in all, each again with values that nobody has said."""
+    return [*sentences, *map(_unheard, sentences)] if number < FEW else list(sentences)
+
+
+def _unheard(sentence: Sentence) -> Sentence:
+    """The sentence with values that nobody has said: where few values come again and again, others may follow."""
+    words = tuple(
+        word if label == "O" or not word.isalpha() else word[::-1]
+        for word, label in zip(sentence.words, sentence.labels(), strict=True)
+    )
+    return replace(sentence, words=words)
 
 
 def _folds(sentences: Sequence[Sentence]) -> Iterator[tuple[list[Sentence], list[Sentence]]]:
@@ -221,7 +237,7 @@ def _frames(sentences: Sequence[Sentence]) -> dict[str, frozenset[tuple[str, str
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for one in sentences:
         frame = frame_of(one.words, one.spans)
-        found[one.intent].update(zip(frame, frame[1:], strict=False))
+        found[one.intent].update(itertools.pairwise(frame))
     return {intent: frozenset(pairs) for intent, pairs in found.items()}
 
 
@@ -246,6 +262,7 @@ def _calibrated(sentences: Sequence[Sentence], course: Course, seed: int, done: 
         tagger = Tagger(_Trainer(course, seed, done).model(rest, boundary=False))
         trials += _trials(tagger, mine)
         trials += _strange(tagger, negatives(mine, course.small, len(mine) // 4, Random(seed)))
+        trials += _strange(tagger, (one.words[: max(1, len(one.words) // 3)] for one in mine[::4]))
     told = [trial for trial in trials if trial.meant]
     return Calibration(
         _fitted([(one.evidence, one.right) for one in told]),
