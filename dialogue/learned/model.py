@@ -23,12 +23,14 @@ class SlotModel:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How evidence becomes a probability (Platt, 1999): ``right`` that a reading is right in all, ``meant`` that
-    the words are a request of its intent. Both are weights for the inputs of `dialogue.learned.tagging.evidence`.
+    """How evidence becomes a probability (Platt, 1999): that a reading is ``right`` in all, that the words are
+    ``meant`` for its intent at all, and that they are one ``whole`` request and not two. Each holds weights for
+    the inputs of `dialogue.learned.tagging.Tagger`.
     """
 
     right: tuple[float, ...] = START
     meant: tuple[float, ...] = START
+    whole: tuple[float, ...] = START
 
 
 @dataclass(frozen=True, slots=True)

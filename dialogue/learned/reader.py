@@ -32,7 +32,7 @@ CACHE_FORMAT = 1
 EDGE = 0.5
 """How much of an edge's cost each of its two sides pays."""
 LEAST_EDGE, NEAR_EDGE, SURELY_INSIDE = 0.02, 0.02, 0.99
-MEANT = 0.1
+MEANT = 0.15
 """A stretch that is less probably a request of its intent is none."""
 LEAST_INTENT, SECOND_INTENT = 0.02, 0.2
 IN_SLOT, OVER_SURE = 2.0, 2.0
@@ -184,7 +184,7 @@ class _Reading:
             entities.append(Entity(slot, synonyms.get(folded(said), said), said))
         reading = Reading(guess.intent, tuple(entities))
         wild = tuple((start + first, start + last) for _, first, last in guess.spans)
-        cost += _surprise(guess.probability) + _surprise(guess.meant)
+        cost += _surprise(guess.probability) + _surprise(guess.meant) + _surprise(guess.whole)
         end = start + length
         cost -= 0.0 if any(one < end and start < other for one, other in self.spans.taken) else OWN_GROUND
         return ScoredReading(

@@ -26,7 +26,8 @@ from dialogue.learned.sampling import BEGINS, INSIDE, NONE
 class Guess:
     """How a stretch of words is best read: its intent (`NONE`: it is no request), its slots, and how sure.
 
-    ``probability`` is the calibrated one of both being right, ``meant`` that of being such a request at all.
+    ``probability`` is the calibrated one of both being right, ``meant`` that of being such a request at all,
+    ``whole`` that of being one and not two.
     """
 
     intent: str
@@ -36,6 +37,7 @@ class Guess:
     evidence: tuple[float, ...] = ()
     probability: float = 0.0
     meant: float = 0.0
+    whole: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,8 @@ class Tagger:
         spans = spans_of(labels)
         found = self._evidence(words, intent, probability, sure, spans)
         one = self.model.calibration
-        return Guess(
-            intent, probability, sure, spans, found, _sigmoid(one.right, found), _sigmoid(one.meant, found)
-        )
+        sures = (_sigmoid(weights, found) for weights in (one.right, one.meant, one.whole))
+        return Guess(intent, probability, sure, spans, found, *sures)
 
     def _evidence(
         self, words: Sequence[str], intent: str, probability: float, sure: float, spans: Sequence[Span]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from dialogue.learned.clusters import word_clusters
 from dialogue.learned.examples import Lessons
@@ -246,11 +246,11 @@ def _frames(sentences: Sequence[Sentence]) -> dict[str, frozenset[tuple[str, str
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A reading of held-out words: its evidence, whether it is right, whether its intent was meant at all."""
+    """A reading of held-out words: its evidence, what the words truly are, and whether the slots are right."""
 
     evidence: tuple[float, ...]
-    right: bool
-    meant: bool
+    truth: Literal["request", "stranger", "two"]
+    right: bool = False
 
 
 def _calibrated(sentences: Sequence[Sentence], course: Course, seed: int, done: Any) -> Calibration:
@@ -262,11 +262,15 @@ def _calibrated(sentences: Sequence[Sentence], course: Course, seed: int, done: 
         tagger = Tagger(_Trainer(course, seed, done).model(rest, boundary=False))
         trials += _trials(tagger, mine)
         trials += _strange(tagger, negatives(mine, course.small, len(mine) // 4, Random(seed)))
-        trials += _strange(tagger, (one.words[: max(1, len(one.words) // 3)] for one in mine[::4]))
-    told = [trial for trial in trials if trial.meant]
+    return _calibration(trials)
+
+
+def _calibration(trials: Sequence[_Trial]) -> Calibration:
+    told = [one for one in trials if one.truth == "request"]
     return Calibration(
-        _fitted([(one.evidence, one.right) for one in told]),
-        _fitted([(one.evidence, one.meant) for one in trials]),
+        right=_fitted([(one.evidence, one.right) for one in told]),
+        meant=_fitted([(one.evidence, one.truth == "request") for one in trials if one.truth != "two"]),
+        whole=_fitted([(one.evidence, one.truth == "request") for one in trials if one.truth != "stranger"]),
     )
 
 
@@ -275,12 +279,12 @@ def _trials(tagger: Tagger, sentences: Sequence[Sentence]) -> Iterator[_Trial]:
     for one in sentences:
         probable = dict(tagger.intents(one.words))
         mine = tagger.slots(one.words, one.pauses, one.intent, probable.pop(one.intent, 0.0))
-        yield _Trial(mine.evidence, mine.spans == one.spans, True)
+        yield _Trial(mine.evidence, "request", mine.spans == one.spans)
         left = sum(probable.values()) or 1.0
         intent = max(probable, key=lambda name: (probable[name], name))
         if intent != NONE:
             other = tagger.slots(one.words, one.pauses, intent, probable[intent] / left)
-            yield _Trial(other.evidence, False, False)
+            yield _Trial(other.evidence, "stranger")
     for one, two in zip(sentences[::2], sentences[1::2], strict=False):
         yield from _joined(tagger, one, two)
 
@@ -291,7 +295,7 @@ def _strange(tagger: Tagger, several: Iterable[tuple[str, ...]]) -> Iterator[_Tr
         probable = dict(tagger.intents(words))
         probable.pop(NONE, None)
         intent = max(probable, key=lambda name: (probable[name], name))
-        yield _Trial(tagger.slots(words, (False,) * len(words), intent, probable[intent]).evidence, False, False)
+        yield _Trial(tagger.slots(words, (False,) * len(words), intent, probable[intent]).evidence, "stranger")
 
 
 def _joined(tagger: Tagger, one: Sentence, two: Sentence) -> Iterator[_Trial]:
@@ -300,11 +304,14 @@ def _joined(tagger: Tagger, one: Sentence, two: Sentence) -> Iterator[_Trial]:
     probable = tagger.intents(words)
     intent = max(probable, key=lambda name: (probable[name], name))
     if intent != NONE:
-        yield _Trial(tagger.slots(words, pauses, intent, probable[intent]).evidence, False, False)
+        yield _Trial(tagger.slots(words, pauses, intent, probable[intent]).evidence, "two")
 
 
 def _fitted(rows: Sequence[tuple[tuple[float, ...], bool]]) -> tuple[float, ...]:
-    """Logistic regression by Newton's method, drawn gently toward what is believed before anything is seen."""
+    """Logistic regression by Newton's method, drawn gently toward what is believed before anything is seen.
+
+    Probabilities never speak against a reading, nor strange words for it.
+    """
     import numpy as np
 
     start = np.array(START)
@@ -319,4 +326,5 @@ def _fitted(rows: Sequence[tuple[tuple[float, ...], bool]]) -> tuple[float, ...]
         bend = (inputs * (guess * (1 - guess))[:, None]).T @ inputs + np.eye(len(start))
         step = np.linalg.solve(bend, slope)
         weights = weights - step / max(1.0, float(np.linalg.norm(step)))  # short steps cannot overshoot
+        weights[1:3], weights[3:] = np.maximum(weights[1:3], 0.0), np.minimum(weights[3:], 0.0)
     return tuple(float(one) for one in weights)
