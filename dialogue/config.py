@@ -10,6 +10,7 @@ from typing import Any
 from dialogue.assistant import Assistant
 from dialogue.errors import ConfigurationError
 from dialogue.grammar.grammar import Grammar
+from dialogue.grammar.proposals import Proposer
 from dialogue.home import SimulatedHome, load_home
 from dialogue.interfaces import Clock, Executor
 from dialogue.policy import RulePolicy
@@ -50,13 +51,24 @@ def load_parts(configuration: Configuration) -> Parts:
     home = load_home(configuration.home or shipped_grammars() / "home.yaml")
     grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
     responses = _responses(grammar.language)
-    return Parts(configuration, home, grammar, responses, GrammarSplitter(grammar))
+    splitter = GrammarSplitter(grammar, _reader(grammar, configuration.grammars))
+    return Parts(configuration, home, grammar, responses, splitter)
+
+
+def _reader(grammar: Grammar, folders: tuple[Path, ...]) -> Proposer | None:
+    """The learned reader of the examples in one's own grammar folders; the shipped grammar has none."""
+    if not folders:
+        return None
+    from dialogue.learned.reader import LearnedReader
+
+    return LearnedReader.load(grammar, folders)
 
 
 def load_splitter(configuration: Configuration) -> GrammarSplitter:
     """Only what understanding takes: a language can be understood before it can be answered in."""
     home = load_home(configuration.home or shipped_grammars() / "home.yaml")
-    return GrammarSplitter(Grammar.load(configuration.language, configuration.grammars, home=home))
+    grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
+    return GrammarSplitter(grammar, _reader(grammar, configuration.grammars))
 
 
 def _responses(language: str) -> Responses:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ import yaml
 from conftest import PartsOf
 from judge import NOW, Case, Line, judge, play, read_cases
 
-from dialogue.config import Parts, with_fresh_home
+from dialogue.config import Configuration, Parts, load_parts, with_fresh_home
 from dialogue.context import ContextState
 from dialogue.interfaces import Home
 from dialogue.shapes import plain, utterance_shape
@@ -162,3 +163,31 @@ def _folded(value: Any) -> Any:
         value = " ".join(value.casefold().split())
         return float(value) if value.lstrip("-").isdigit() else value
     return float(value) if isinstance(value, int) else value
+
+
+# --- learned from examples alone --------------------------------------------------------
+
+LEARNED_BAR = 0.70
+"""What the small training set below must reach; the full one is scored by the benchmark's own script."""
+
+
+def test_snips_learned_from_a_third(bench: Path, tmp_path: Path) -> None:
+    """Trained on every third single request, the reader finds intents and slots of joined ones."""
+    spec = importlib.util.spec_from_file_location("snips_score", bench / "snips" / "score.py")
+    if spec is None or spec.loader is None or not (bench / "snips" / "score.py").is_file():
+        pytest.skip("no learned benchmark here")
+    score = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "snips_score", score)
+        spec.loader.exec_module(score)
+        every = score.load()
+        score.write_training(tmp_path, {intent: rows[: len(rows) * 9 // 10 : 3] for intent, rows in every.items()})
+    rest = [row for rows in every.values() for row in rows[len(rows) * 9 // 10 :] if row.text]
+    learned = load_parts(Configuration(grammars=(tmp_path,)))
+    rows = score.compounds(rest, score.CONNECTIVES["mixed"], 200, random.Random(11))
+    right = sum(
+        [one["intent"] for one in _read(learned, text)] == [part.intent for part in parts]
+        for _, text, parts in rows
+    )
+    print(f"snips, a third of the examples: intents of {right / len(rows):.1%} of {len(rows)} in order")
+    assert right / len(rows) >= LEARNED_BAR

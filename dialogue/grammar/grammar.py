@@ -20,7 +20,7 @@ from dialogue.grammar.machine import WILD_COST, Machine, Option, ScoredReading, 
 from dialogue.grammar.names import home_values
 from dialogue.grammar.numbers import Numbers
 from dialogue.grammar.times import TimeValues, moment
-from dialogue.grammar.tokens import Token, tokenize
+from dialogue.grammar.tokens import Token, folded, tokenize
 from dialogue.interfaces import Home
 from dialogue.shipped import shipped_grammars
 
@@ -103,7 +103,7 @@ class Grammar:
         """
         tokens = tokenize(text, self.main.compiled.writing)
         kept = tokens if exact else self._without_noise(tokens)
-        return self.text_of([self._with_doubles(token) for token in kept])
+        return self.text_of([self._with_doubles(token) for token in kept], folded(text))
 
     def noise(self, text: str) -> list[str]:
         """The words of a text that are left out before it is read."""
@@ -137,7 +137,7 @@ class Grammar:
         others = {table[word] for table in self._doubles if word in table} - {word}
         return token._replace(heard_for=tuple(f" {other}" for other in others)) if others else token
 
-    def text_of(self, tokens: Sequence[Token]) -> Text:
+    def text_of(self, tokens: Sequence[Token], source: str = "") -> Text:
         keys = [token.word for token in tokens]
         numbers = self.numbers.spans(keys)
         ordinals = self.numbers.ordinals(keys)
@@ -155,7 +155,7 @@ class Grammar:
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
         dangling = tuple(DANGLING_TEXT if key in self.unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
-        return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken)
+        return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken, source=source)
 
     def inside_numbers(self, text: Text) -> set[int]:
         """Positions that cut a spoken number in two ("twenty | two")."""
@@ -319,7 +319,7 @@ def _from_cache(
     language: str, files: Sequence[Path], pack: str | None
 ) -> tuple[Compiled, Compiled, dict[str, Any]]:
     """The compiled grammar, from the cache where the same content was compiled before."""
-    path = _cache_folder() / f"{_fingerprint(files, pack)}.grammar"
+    path = cache_folder() / f"{_fingerprint(files, pack)}.grammar"
     try:
         with path.open("rb") as file:
             cached: tuple[Compiled, Compiled, dict[str, Any]] = pickle.load(file)
@@ -327,7 +327,7 @@ def _from_cache(
     except (OSError, pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError):
         pass
     compiled = compile_files(language, files, pack)
-    _store(path, compiled)
+    store_cache(path, compiled)
     return compiled
 
 
@@ -364,12 +364,13 @@ def _fingerprint(files: Sequence[Path], pack: str | None) -> str:
     return digest.hexdigest()[:32]
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where compiled grammars and trained readers are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
     return Path(base) / "onebreath" / "grammars"
 
 
-def _store(path: Path, compiled: tuple[Compiled, Compiled, dict[str, Any]]) -> None:
+def store_cache(path: Path, compiled: object) -> None:
     """Write the cache so that readers see all of it or nothing; a cache that cannot be written is left out."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,8 @@ class ScoredReading:
     """A reading of a span, what it costs, and the block it came from.
 
     ``wild`` are the spans of open slots, ``places`` those of names and places; ``dictated`` says that an open slot
-    holds a text (a message, an item), not a name or title.
+    holds a text (a message, an item), not a name or title; ``probability`` is how sure the learned reader is of it
+    (None: the grammar says so).
     """
 
     cost: float
@@ -76,6 +77,7 @@ class ScoredReading:
     wild: tuple[tuple[int, int], ...] = ()
     places: tuple[tuple[int, int], ...] = ()
     dictated: bool = False
+    probability: float | None = None
 
     @property
     def wild_tokens(self) -> int:
@@ -111,7 +113,7 @@ class Text:
 
     ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
     ``openers`` are where a request begins with its verb, ``joined_verbs`` where an "and" stands before a verb;
-    ``spoken`` are the time expressions.
+    ``spoken`` are the time expressions, ``source`` is the text that the tokens were cut from.
     """
 
     tokens: tuple[Token, ...]
@@ -122,6 +124,7 @@ class Text:
     joined_verbs: frozenset[int] = frozenset()
     openers: frozenset[int] = frozenset()
     spoken: tuple[Spoken, ...] = ()
+    source: str = ""
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -135,6 +138,11 @@ class Text:
         """The tokens from ``start`` to ``end`` as they were written."""
         pieces = [(" " if token.spaced else "") + token.text for token in self.tokens[start:end]]
         return "".join(pieces).strip()
+
+    def said(self, start: int, end: int) -> str:
+        """The stretch from token ``start`` to ``end`` as it stands in the source, marks and all."""
+        first, last = self.tokens[start].start, self.tokens[end - 1].end
+        return " ".join(self.source[first:last].split())
 
 
 class Machine:

@@ -35,6 +35,7 @@ from dialogue.grammar.network import WILDCARD, ListArc, Symbol
 from dialogue.grammar.numbers import number_words
 from dialogue.grammar.paths import NOTHING, paths_of
 from dialogue.grammar.tokens import Writing, tokenize
+from dialogue.learned.examples import Lessons, add_nlu
 
 HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
@@ -54,12 +55,15 @@ class Source:
     words: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     skip_words: list[str] = field(default_factory=list)
+    lessons: Lessons = field(default_factory=Lessons)
 
 
 class LineText(str):
-    """Text that remembers the line it was read from."""
+    """Text that remembers where it was read: its line, the line of its first character, and the YAML style."""
 
     line: int = 0
+    first: int = 0
+    style: str | None = None
 
 
 class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
@@ -68,7 +72,10 @@ class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.Saf
 
 def _line_text(loader: Any, node: yaml.ScalarNode) -> LineText:
     text = LineText(node.value)
-    text.line = node.start_mark.line + 1
+    text.line = text.first = node.start_mark.line + 1
+    text.style = node.style
+    if node.style in ("|", ">"):
+        text.first += 1
     return text
 
 
@@ -88,6 +95,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise GrammarError(f"{path}{line}: broken YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"{path}: broken YAML: {error}; put values that are texts in quotes") from error
 
 
 def add_file(source: Source, path: Path) -> None:
@@ -125,6 +134,8 @@ def add_data(source: Source, data: Mapping[str, Any], file: str) -> None:
     for word in data.get("skip_words") or ():
         source.skip_words.append(str(word))
         source.operators.append(("filler", [word], file))
+    if "nlu" in data:
+        add_nlu(source.lessons, data["nlu"], file, getattr(next(key for key in data if key == "nlu"), "line", 0))
 
 
 def _check_keys(data: Mapping[str, Any], file: str) -> None:
@@ -179,6 +190,8 @@ _SECTIONS: Mapping[str, type | None] = {
     "operators": dict,
     "answers": dict,
     "words": dict,
+    "version": None,
+    "nlu": None,
 }
 
 

@@ -51,7 +51,7 @@ class Token(NamedTuple):
 
     ``key`` is both in one: the word, with a leading space where a space came before it. ``pause`` is the weight of
     a break heard or written before the token (a comma counts as 1.0); ``heard_for`` holds keys of words that
-    speech recognition may have taken it for.
+    speech recognition may have taken it for; ``start`` and ``end`` are its characters in the `folded` text.
     """
 
     text: str
@@ -60,6 +60,8 @@ class Token(NamedTuple):
     key: str
     pause: float = 0.0
     heard_for: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
 
 
 PLAIN = Writing()
@@ -74,7 +76,7 @@ def tokenize(text: str, writing: Writing = PLAIN) -> list[Token]:
     previous_end = -1
     previous_kind = ""
     plain = writing == PLAIN
-    for match in (_ELIDED if writing.elision else _WHOLE).finditer(_folded(text)):
+    for match in (_ELIDED if writing.elision else _WHOLE).finditer(folded(text)):
         kind = match.lastgroup or "other"
         if kind == "pause":
             pause = 1.0
@@ -84,20 +86,20 @@ def tokenize(text: str, writing: Writing = PLAIN) -> list[Token]:
         if not plain:
             glued = glued or _leans(tokens, pause, previous_kind, writing)
             for beginning in _cut_off(piece, writing.endings):
-                tokens.append(_token(beginning, glued, pause))
+                cut = match.start() + len(beginning)
+                tokens.append(_token(beginning, glued, pause, match.start(), cut))
                 piece, pause, glued = piece[len(beginning) :], 0.0, True
-        word = piece.casefold()
-        tokens.append(Token(piece, word, not glued, word if glued else f" {word}", pause))
+        tokens.append(_token(piece, glued, pause, match.end() - len(piece), match.end()))
         pause, previous_end, previous_kind = 0.0, match.end(), kind
     return tokens
 
 
-def _token(piece: str, glued: bool, pause: float) -> Token:
+def _token(piece: str, glued: bool, pause: float, start: int, end: int) -> Token:
     word = piece.casefold()
-    return Token(piece, word, not glued, word if glued else f" {word}", pause)
+    return Token(piece, word, not glued, word if glued else f" {word}", pause, (), start, end)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Text with one form for each character: full-width digits, composed letters, apostrophes, ½ as 1/2."""
     if text.isascii():
         return text

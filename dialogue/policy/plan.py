@@ -365,6 +365,11 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
     step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
     schedule = _schedule(planning, number, request, found)
     ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
+    if _unsure(request, draft, planning.scene):
+        if ask is not None:  # one question after another would be needed: that is too much to guess
+            planning.report(request, "not_understood")
+            return
+        ask = Ask("confirmed", "confirm")
     step = Step(
         id=step_id,
         action=draft.action,
@@ -382,9 +387,16 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         _add_reverse(planning, number, step, found)
 
 
+def _unsure(request: Request, draft: Draft, scene: Scene) -> bool:
+    """Whether a step could do harm and no sentence of the grammar asks for it."""
+    named = (*draft.targets, *(draft.ask.choices if draft.ask else ()))
+    devices = [scene.home.devices[one] for one in named if one in scene.home.devices]
+    return request.source == "learned" and any(device.risky for device in devices)
+
+
 def _status(ask: Ask | None, schedule: Schedule | None) -> StepStatus:
     if ask is not None:
-        return "asking"
+        return "confirming" if ask.slot == "confirmed" else "asking"
     return "pending" if schedule is None else "scheduled"
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from dialogue.context import ContextState
 from dialogue.grammar.grammar import Grammar
+from dialogue.grammar.proposals import Proposer
 from dialogue.splitter.assembly import assemble
 from dialogue.splitter.chart import Chart, Charts, Core, Item
 from dialogue.splitter.search import CLOSE, Path, Search, final_cost
@@ -29,11 +30,11 @@ HEARD_WORSE = 0.1
 
 
 class GrammarSplitter:
-    """Cuts the utterances of one language by its grammar."""
+    """Cuts the utterances of one language by its grammar, and by what a ``proposer`` adds to it."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Grammar, proposer: Proposer | None = None) -> None:
         self.grammar = grammar
-        self._charts = Charts(grammar)
+        self._charts = Charts(grammar, proposer)
         self._splicer = Splicer(grammar)
         self._binding = frozenset(grammar.words.get("binding", ()))
 

@@ -393,6 +393,8 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         held=" ".join(draft.held),
         replaces=draft.replaces,
         known_as=_known_as(draft, chart),
+        source="grammar" if first.probability is None else "learned",
+        confidence=1.0 if first.probability is None else first.probability,
     )
 
 

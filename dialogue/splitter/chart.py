@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dialogue.grammar.automaton import State
 from dialogue.grammar.grammar import Grammar, Sorted
 from dialogue.grammar.machine import ScoredReading, Spoken, Text
+from dialogue.grammar.proposals import Operator, Proposer, Spans
 from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
@@ -63,7 +64,7 @@ class Chart:
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
     open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
-    end.
+    end, ``proposed`` the requests of another reader by their starts.
     """
 
     grammar: Grammar
@@ -75,6 +76,7 @@ class Chart:
     joints: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
+    proposed: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
@@ -116,7 +118,7 @@ class Chart:
         """The requests that begin at a token, read on first use."""
         known = self._requests.get(start)
         if known is None:
-            known = self._requests[start] = tuple(self._read(start))
+            known = self._requests[start] = (*self._read(start), *self.proposed.get(start, ()))
         return known
 
     def _open(self, state: State) -> bool:
@@ -182,10 +184,11 @@ class Chart:
 
 
 class Charts:
-    """Makes charts of texts."""
+    """Makes charts of texts; ``proposer`` adds requests that no template foresees."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Grammar, proposer: Proposer | None = None) -> None:
         self.grammar = grammar
+        self._proposer = proposer
         self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._joiners = frozenset(grammar.words.get("item_joiners", ()))
 
@@ -205,7 +208,25 @@ class Charts:
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
         for spoken in self._times(tokens, operators):
             operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
-        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+        chart = self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+        if self._proposer is not None:
+            self._propose(chart, self._proposer)
+        return chart
+
+    def _propose(self, chart: Chart, proposer: Proposer) -> None:
+        """Add another reader's requests; where the grammar reads a stretch, its reading stands."""
+        operators = tuple(Operator(one.kind, one.start, one.end) for row in chart.operators for one in row)
+        taken = frozenset(
+            (start, end)
+            for start, row in enumerate(chart.alive)
+            for end, state in row.items()
+            if end > start and self.grammar.sorted(state.accepts).requests
+        )
+        found: dict[int, list[Core]] = {}
+        for one in proposer.proposals(Spans(chart.text, operators, chart.sure, taken)):
+            core = Core(one.start, one.end, chart.words(one.start, one.end), one.readings)
+            found.setdefault(one.start, []).append(core)
+        chart.proposed = {start: tuple(cores) for start, cores in found.items()}
 
     def _times(self, text: Text, operators: list[list[Item]]) -> Iterator[Spoken]:
         """The times that can qualify a request; "from eight" is one only before its "until ten"."""

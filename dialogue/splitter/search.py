@@ -98,6 +98,9 @@ class Search:
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
         self.last_paths: list[Path] = []
+        self._answers_in_whole = chart.answering and any(  # then "yes" is no mere politeness
+            core.end == chart.size and core.readings[0].block.kind == "answer" for core in chart.requests(0)
+        )
 
     def best(self) -> Path:
         """The cheapest path over all tokens."""
@@ -165,6 +168,8 @@ class Search:
 
     def _operators(self, path: Path) -> Iterator[Item]:
         for operator in self.chart.operators[path.position]:
+            if operator.kind == "filler" and self._answers_in_whole:
+                continue
             if operator.kind in NEEDS_LAST and path.last is None:
                 continue
             if path.clause == "cut" and operator.kind not in AFTER_CUT:
