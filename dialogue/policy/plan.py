@@ -59,6 +59,7 @@ class _Planning:
     of_request: dict[int, list[str]] = field(default_factory=dict)
     ends: dict[int, datetime] = field(default_factory=dict)
     answered: set[tuple[str, str]] = field(default_factory=set)
+    doubtful: frozenset[str] = frozenset()
 
     # --- small words
 
@@ -85,13 +86,34 @@ class RulePolicy:
     def plan(
         self, utterance: Utterance, tracker: Tracker, now: datetime, *, area: str | None = None
     ) -> tuple[Plan, tuple[AnyEvent, ...]]:
-        """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed."""
+        """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed.
+
+        Where another reading of the same words came close and would do something else, what only the chosen one
+        would do is asked about first.
+        """
+        planning = self._planned(utterance, tracker, now, area)
+        others = [one for one in utterance.runners_up if one.text == utterance.text]
+        if others and planning.steps:
+            shared = set.intersection(*(_deeds(self._planned(one, tracker, now, area)) for one in others))
+            doubtful = _deeds(planning) - shared
+            if doubtful:
+                planning = self._planned(utterance, tracker, now, area, frozenset(doubtful))
+        return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+
+    def _planned(
+        self,
+        utterance: Utterance,
+        tracker: Tracker,
+        now: datetime,
+        area: str | None,
+        doubtful: frozenset[str] = frozenset(),
+    ) -> _Planning:
         scene = Scene(self.home, tracker.state, now, self.words, area)
         for request in utterance.requests:
             if not _of_others(request) and request.entities:
                 scene.spoken_of.update(devices_of(request, scene))
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
-        planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
+        planning = _Planning(scene, tracker, self.say, prefix, utterance.requests, doubtful=doubtful)
         for dropped in utterance.dropped:
             scene.groups.append(devices_of(dropped, scene))
         unexplained = _answer(planning, utterance)
@@ -100,7 +122,16 @@ class RulePolicy:
         planning.not_done += [NotDone(text, planning.reason("not_understood")) for text in unexplained]
         if any(scene.groups):
             planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
-        return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+        return planning
+
+
+def _deeds(planning: _Planning) -> set[str]:
+    """What the steps of a plan would do and when, for comparing plans."""
+    return {_deed(step.action, step.slots, step.schedule) for step in planning.steps}
+
+
+def _deed(action: str, slots: Mapping[str, Value], schedule: Schedule | None) -> str:
+    return repr((action, sorted(slots.items(), key=lambda pair: pair[0]), schedule))
 
 
 def _of_others(request: Request) -> bool:
@@ -155,8 +186,10 @@ def _fill(planning: _Planning, question: Question, slots: Mapping[str, Value]) -
         planning.events.append(StepChanged(step.id, "asking", slots=filled.slots))
         planning.events.append(QuestionAsked(_question(planning, filled, ask)))
         return
-    planning.events.append(StepChanged(step.id, "pending", slots=filled.slots))
-    planning.steps.append(filled)
+    status: StepStatus = "pending" if filled.schedule is None else "scheduled"
+    planning.events.append(StepChanged(step.id, status, slots=filled.slots))
+    planning.steps.append(replace(filled, status=status))
+    planning.steps += [one for one in planning.tracker.state.steps.values() if one.reverses == step.id]
     targets = past.targets_of(filled)
     if targets[0] in planning.scene.home.devices:
         planning.scene.groups.append(tuple(targets))
@@ -365,7 +398,8 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
     step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
     schedule = _schedule(planning, number, request, found)
     ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
-    if _unsure(request, draft, planning.scene):
+    doubtful = ask is None and _deed(draft.action, draft.slots, schedule) in planning.doubtful
+    if doubtful or _unsure(request, draft, planning.scene):
         if ask is not None:  # one question after another would be needed: that is too much to guess
             planning.report(request, "not_understood")
             return
@@ -383,7 +417,7 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
     if ask is not None:
         step = replace(step, question=_question(planning, step, ask))
     _record(planning, number, step)
-    if found.goes_back and not ask:
+    if found.goes_back:
         _add_reverse(planning, number, step, found)
 
 
@@ -425,9 +459,10 @@ def _record(planning: _Planning, number: int, step: Step) -> None:
 def _add_reverse(planning: _Planning, number: int, step: Step, found: Timing) -> None:
     """The step that takes the change back; what it restores is known when the step has run.
 
-    Where the step waits for an event, so does its reverse: ``after`` (seconds) says how long it then lasts.
+    Where the step waits for an event or an answer, so does its reverse: ``after`` (seconds) says how long it then
+    lasts.
     """
-    waits = step.schedule is not None and step.schedule.on is not None
+    waits = step.question is not None or (step.schedule is not None and step.schedule.on is not None)
     start = step.schedule.at if step.schedule and step.schedule.at else planning.scene.now
     due = None if waits and found.back_after is not None else back_at(found, start)
     slots: dict[str, Value] = {"changes": []}

@@ -20,7 +20,7 @@ from dialogue.types import Hypothesis, Request, Utterance
 
 __all__ = ["GrammarSplitter"]
 
-A_CLOSE_CALL = 0.1
+A_CLOSE_CALL = 0.05
 """How far behind the best a reading may be that is worth asking about."""
 
 MOST_RUNNERS_UP = 3

@@ -163,7 +163,10 @@ class Chart:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished
 
     def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
-        """Whether words are not what a timer is called: talk, or more than a name before what joins."""
+        """Whether words are not what a timer is called: talk, a number, or more than a name before what joins."""
+        words = [token.word for token in self.text.tokens[first:last]]
+        if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
+            return True
         if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
