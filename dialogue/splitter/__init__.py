@@ -47,22 +47,26 @@ class GrammarSplitter:
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
-        chart, path = self._searched(text, state)
+        search = self._search(text, state)
+        chart, path = search.chart, search.best()
+        if search.effort.left <= 0:
+            return chart, path
         fillers = [item for item in _interrupting(path.items()) if not self._binds(chart, item)]
         if not fillers:
             return chart, path
-        plainer, other = self._searched(_without(chart, fillers), state)
+        again = self._search(_without(chart, fillers), state)
+        other = again.best()
         fewer = other.cost + sum(item.cost for item in fillers) < path.cost
-        return (plainer, other) if fewer else (chart, path)
+        return (again.chart, other) if fewer else (chart, path)
 
     def _binds(self, chart: Chart, filler: Item) -> bool:
         """Whether a filler has words that may tie others together where it is none ("please to ...")."""
         words = chart.words(filler.start, filler.end).casefold().split()
         return not self._binding.isdisjoint(words)
 
-    def _searched(self, text: str, state: ContextState) -> tuple[Chart, Path]:
+    def _search(self, text: str, state: ContextState) -> Search:
         chart = self._charts.chart(text, answering=bool(state.questions))
-        return chart, Search(chart, self._splicer, _remembered(state)).best()
+        return Search(chart, self._splicer, _remembered(state))
 
 
 def _remembered(state: ContextState) -> Core | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dialogue.splitter.chart import Chart, Core, Item
-from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer
 
 BARE_NAME = 0.8
 ANSWER = 0.5
@@ -26,7 +26,6 @@ OVER_REQUEST = 0.5
 UNSAID = 1.0
 DOUBTFUL = 2.0
 OLD, MOST_OLD = 0.1, 5
-MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
 
 PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
@@ -88,6 +87,7 @@ class Search:
         self.splicer = splicer
         self.remembered = remembered
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
+        self.effort = Effort.of(chart.size)
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
 
@@ -184,11 +184,11 @@ class Search:
         correcting = "correct" in path.prefix or "only" in path.prefix
         old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
         key = (id(path.last), path.position, correcting, old)
-        if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
+        if key not in self._splices and self.effort.left <= 0:
             return
         if key not in self._splices:
-            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting, old=old)
-            self._splices[key] = list(found)
+            where = (self.chart, path.last, path.position, self.effort)
+            self._splices[key] = list(self.splicer.splices(*where, correcting=correcting, old=old))
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         if correcting and "except" in path.prefix:
             extra += UNSAID
@@ -206,7 +206,7 @@ class Search:
 
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:
-            self._tails[position] = list(self.splicer.shared_tails(self.chart, position))
+            self._tails[position] = self.splicer.shared_tails(self.chart, position, self.effort)
         return self._tails[position]
 
     def _cut_short(self, start: int) -> Iterator[Item]:
