@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
@@ -372,12 +373,11 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         "unexplained": "unexplained",
     }
     found: list[Segment] = []
-    for item in items:
-        kind = kinds.get(item.kind, "operator")
-        core = item.cores[0] if item.cores else item.core
-        label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
-        start = item.start
-        if kind == "unexplained" and found and found[-1].kind == kind:
-            start = found.pop().start
-        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
+    for unknown, run in groupby(items, key=lambda item: item.kind == "unexplained"):
+        group = list(run)
+        for first, last in [(group[0], group[-1])] if unknown else [(item, item) for item in group]:
+            kind = kinds.get(first.kind, "operator")
+            core = first.cores[0] if first.cores else first.core
+            label = core.readings[0].reading.intent if core is not None and core.readings else first.kind
+            found.append(Segment(kind, label, chart.text.words(first.start, last.end), first.start, last.end))
     return found

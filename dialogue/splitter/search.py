@@ -90,6 +90,7 @@ class Search:
         self.effort = Effort.of(chart.size)
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
+        self._partials: dict[int, list[Item]] = {}
 
     def best(self) -> Path:
         """The cheapest path over all tokens."""
@@ -133,7 +134,7 @@ class Search:
                 yield from self._shared_tails(path.position)
         if splicing and self._may_splice(path):
             yield from self._fragments(path)
-        yield from self._cut_short(path.position)
+        yield from self._cut_short_at(path.position)
 
     def _operators(self, path: Path) -> Iterator[Item]:
         for operator in self.chart.operators[path.position]:
@@ -208,6 +209,11 @@ class Search:
         if position not in self._tails:
             self._tails[position] = self.splicer.shared_tails(self.chart, position, self.effort)
         return self._tails[position]
+
+    def _cut_short_at(self, position: int) -> list[Item]:
+        if position not in self._partials:
+            self._partials[position] = list(self._cut_short(position))
+        return self._partials[position]
 
     def _cut_short(self, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
