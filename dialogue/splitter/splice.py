@@ -25,7 +25,7 @@ MOST_SPLICES = 14
 EFFORT, EFFORT_PER_TOKEN, EFFORT_PER_LEANING, EFFORT_PER_ROW = 7000, 20, 900, 400
 READING = 25
 MOST_REMEMBERED = 500
-MOST_THINGS = 5
+MOST_THINGS, MOST_ROW = 5, 20
 MOST_FRAGMENT = 15
 
 
@@ -218,7 +218,11 @@ class Splicer:
         for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self._complete(state):
                 continue
+            if chart.joints.isdisjoint(range(middle, middle + MOST_ROW)):
+                continue
             for cut in range(start, middle):
+                if effort.left <= 0:
+                    return
                 head = chart.alive[start].get(cut)
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
