@@ -76,13 +76,18 @@ def _remembered(state: ContextState) -> Core | None:
 
 
 def _interrupting(items: Sequence[Item]) -> list[Item]:
-    """The fillers beside words that nothing explains: perhaps they only interrupt ("turn on you know the lamp")."""
-    strange = [False, *(item.kind == "unexplained" for item in items), False]
+    """Fillers beside a bare name or words that nothing explains: perhaps they only interrupt a request."""
+    strange = [False, *(_is_strange(item) for item in items), False]
     return [
         item
         for number, item in enumerate(items, 1)
         if item.kind == "filler" and (strange[number - 1] or strange[number + 1])
     ]
+
+
+def _is_strange(item: Item) -> bool:
+    bare = item.kind == "request" and item.core is not None and item.core.readings[0].bare
+    return bare or item.kind == "unexplained"
 
 
 def _without(chart: Chart, items: Sequence[Item]) -> str:

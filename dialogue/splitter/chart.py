@@ -12,6 +12,7 @@ from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+TALK = frozenset({"filler", "remark", "now"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 TIMES = frozenset({"at", "for", "until", "every"})
 
@@ -58,8 +59,8 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
-    end.
+    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``breaks`` those of all operators and
+    what follows a pause, ``bounds`` where a fragment may end.
     """
 
     grammar: Grammar
@@ -69,6 +70,7 @@ class Chart:
     operators: list[list[Item]]
     sure: frozenset[int] = frozenset()
     joints: frozenset[int] = frozenset()
+    breaks: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
@@ -135,7 +137,7 @@ class Chart:
         timer" does not end before "timer"; and "to" alone is no text.
         """
         for first, last in scored.wild:
-            if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+            if self.breaks and any(first < cut < last for cut in self.sure_ends(start) & self.breaks):
                 return True
             if all(self._unfinished(at) for at in range(first, last)):
                 return True
@@ -158,7 +160,7 @@ class Chart:
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
         inside = (one.kind for at in range(first + 1, last) for one in self.operators[at])
-        return any(kind not in ("filler", "remark") for kind in inside)
+        return any(kind not in TALK for kind in inside)
 
     def sure_ends(self, start: int) -> frozenset[int]:
         """Where requests end that begin at a token and need no open text."""
@@ -233,6 +235,8 @@ class Charts:
         """The chart with the places marked that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
+        pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
+        chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
         bounds = {item.start for item in items} | chart.sure | {chart.size}
         chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
