@@ -293,6 +293,8 @@ def seconds(reading: Reading, prefix: str = "") -> float | None:
 
 def _start_timer(request: Request, scene: Scene) -> list[Draft]:
     reading = request.reading
+    if reading.get("conversation_command") is not None:
+        return [Draft(problem="not_understood")]  # words for later that no sentence explains
     wanted = seconds(reading)
     if wanted is None:
         wanted = next((length(w.moment) for w in request.when if w.kind == "for" and w.moment), None)

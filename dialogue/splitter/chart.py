@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dialogue.grammar.automaton import State
@@ -59,7 +59,7 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``breaks`` those of all operators and
+    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives and corrections, ``breaks`` those of all operators and
     what follows a pause, ``bounds`` where a fragment may end.
     """
 
@@ -69,6 +69,7 @@ class Chart:
     alive: list[dict[int, State]]
     operators: list[list[Item]]
     sure: frozenset[int] = frozenset()
+    lengths: Mapping[int, Sequence[Item]] = field(default_factory=dict)
     joints: frozenset[int] = frozenset()
     breaks: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
@@ -199,10 +200,14 @@ class Charts:
         inner = {at for start, end in spans for at in range(start + 1, end)}
         tokens = self._doubting(tokens, (sure - inner) | cuts)
         operators = [list(self._operators(tokens, start, row)) for start, row in enumerate(sorts)]
+        lengths: dict[int, list[Item]] = {}
         for spoken in self.grammar.spoken(tokens):
+            item = Item("when", spoken.start, spoken.end, WHEN, spoken=spoken)
             if spoken.kind in TIMES:
-                operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
-        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+                operators[spoken.start].append(item)
+            elif spoken.kind == "length":
+                lengths.setdefault(spoken.start, []).append(replace(item, kind="length"))
+        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure, lengths))
 
     def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
         return [

@@ -149,6 +149,8 @@ class Search:
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
+        if "correct" in path.prefix and _lasted(path):
+            yield from self.chart.lengths.get(path.position, ())
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
@@ -256,7 +258,7 @@ def _followed(path: Path, item: Item) -> Path | None:
         case "and" | "then":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", True)
-        case "when" | "condition" if path.clause != "quoted":
+        case "when" | "condition" | "length" if path.clause != "quoted":
             if "correct" in path.prefix:
                 return None if _cut(path) else Path(end, cost, path, item, path.last, "done")
             cost += 0.0 if path.clause == "done" else 0.02
@@ -287,6 +289,17 @@ def _followed(path: Path, item: Item) -> Path | None:
 def _cut(path: Path) -> bool:
     """Whether what is being corrected was cut short: then only a request or fragment can complete it."""
     return path.last is not None and path.last.kind == "partial"
+
+
+def _lasted(path: Path) -> bool:
+    """Whether the last request was said with a length of time, which another length can then correct."""
+    before: Path | None = path
+    while before is not None and before.item is not None and before.item.core is None:
+        spoken = before.item.spoken
+        if spoken is not None:
+            return spoken.moment.seconds is not None
+        before = before.before
+    return False
 
 
 def _beam(paths: Iterable[Path]) -> list[Path]:
