@@ -47,14 +47,14 @@ class GrammarSplitter:
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
-        search = self._search(text, state)
+        search = self.searching(text, state)
         chart, path = search.chart, search.best()
         if search.effort.left <= 0:
             return chart, path
         fillers = [item for item in _interrupting(path.items()) if not self._binds(chart, item)]
         if not fillers:
             return chart, path
-        again = self._search(_without(chart, fillers), state)
+        again = self.searching(_without(chart, fillers), state)
         other = again.best()
         fewer = other.cost + sum(item.cost for item in fillers) < path.cost
         return (again.chart, other) if fewer else (chart, path)
@@ -64,7 +64,8 @@ class GrammarSplitter:
         words = chart.words(filler.start, filler.end).casefold().split()
         return not self._binding.isdisjoint(words)
 
-    def _search(self, text: str, state: ContextState) -> Search:
+    def searching(self, text: str, state: ContextState) -> Search:
+        """The search over one text, before it has begun."""
         chart = self._charts.chart(text, answering=bool(state.questions))
         return Search(chart, self._splicer, _remembered(state))
 

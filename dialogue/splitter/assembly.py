@@ -80,13 +80,21 @@ class _Assembly:
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
-            apart = self._opens(word) and not self._misheard(item.start - 1)
+            apart = self._opens(word) and not self._awaits(word, previous, item.start)
             self.touching = (after_request and not apart) or unlinked
         self.stray.append(word)
 
-    def _misheard(self, position: int) -> bool:
-        """Whether a word may have been heard for another ("of" for "off"): what follows may then belong to it."""
-        return position >= 0 and bool(self.chart.text.tokens[position].heard_for)
+    def _awaits(self, word: str, previous: Item | None, position: int) -> bool:
+        """Whether words may belong to what stands before them though they begin something.
+
+        So they may behind a request that names nothing ("pause" and "the glorp"), and behind a word that may have
+        been heard for another ("of" for "off").
+        """
+        if position and self.chart.text.tokens[position - 1].heard_for:
+            return True
+        core = previous.core if previous is not None and previous.end == position else None
+        named = core is None or any(one.text for one in core.readings[0].reading.entities)
+        return not named and word.casefold() in self.grammar.words.get("articles", ())
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""
@@ -231,6 +239,8 @@ class _Assembly:
             self.group += 1
         draft = Draft(core, self.group)
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
+        if spliced and self.last is not None and "correct" not in prefix:
+            draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
             for member in self._members():

@@ -124,6 +124,8 @@ class Chart:
         for end, state in self.alive[start].items():
             if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
                 continue
+            if self._goes_on(end):
+                continue
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):
                 readings = self.grammar.readings(self.text, start, end, templates)
@@ -150,6 +152,13 @@ class Chart:
                 if self._no_name(first, last, at_end=last == end):
                     return True
         return False
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether the word before is one that nothing ends with, unless it was heard for another ("of" for "off"),
+        and no other request or operator follows that would make that likely.
+        """
+        heard = bool(self.text.tokens[end - 1].heard_for) and self._unfinished(end - 1)
+        return heard and end < self.size and end not in self.breaks and end not in self.sure
 
     def _unfinished(self, position: int) -> bool:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished

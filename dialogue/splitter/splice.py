@@ -103,14 +103,12 @@ class Splicer:
         base = self._sentence(last.meant)
         inside_text = set() if correcting else _inside_open_text(last)
         for cut in range(base.size - 1 if correcting else base.size, -1, -1):
-            if cut in inside_text:
+            if cut in inside_text or effort.left <= 0:
                 continue
             for end, reached in self._ends(chart, base, cut, start):
                 if not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached, effort):
-                    if effort.left <= 0:
-                        return
                     if tail != cut and not (old and base.text.words(cut, tail).casefold() != old):
                         yield Place(cut, tail), end
 
@@ -130,6 +128,8 @@ class Splicer:
             yield base.size
         for tail in range(max(cut, 1), base.size):
             effort.left -= 1
+            if effort.left < 0:
+                return
             if self._reaches(base.text, tail, base.size, state):
                 yield tail
 
