@@ -59,7 +59,8 @@ class GrammarSplitter:
 
     def _read(self, text: str, state: ContextState, worse: float, margin: float) -> Utterance:
         """The best reading of a text and those at most ``margin`` behind it that would act differently."""
-        chart, search, path = self._searched_without_fillers(text, state)
+        search, path = self._searched(text, state)
+        chart = search.chart
         utterance = assemble(self.grammar, chart, path.items(), final_cost(path) + worse)
         known = [acts(utterance)]
         runners_up: list[Utterance] = []
@@ -72,28 +73,32 @@ class GrammarSplitter:
 
     def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
         """The cheapest path over one text, with the chart it runs through."""
-        chart, _, path = self._searched_without_fillers(text, state)
-        return chart, path
+        search, path = self._searched(text, state)
+        return search.chart, path
 
-    def _searched_without_fillers(self, text: str, state: ContextState) -> tuple[Chart, Search, Path]:
+    def _searched(self, text: str, state: ContextState) -> tuple[Search, Path]:
         """The search over a text, or, if that explains more, over it without the fillers that interrupt."""
-        chart, search, path = self._searched(text, state)
-        fillers = [item for item in _interrupting(path.items()) if not self._binds(chart, item)]
+        search = self.searching(text, state)
+        path = search.best()
+        if search.effort.left <= 0:
+            return search, path
+        fillers = [item for item in _interrupting(path.items()) if not self._binds(search.chart, item)]
         if not fillers:
-            return chart, search, path
-        plainer, other_search, other = self._searched(_without(chart, fillers), state)
+            return search, path
+        again = self.searching(_without(search.chart, fillers), state)
+        other = again.best()
         fewer = other.cost + sum(item.cost for item in fillers) < path.cost
-        return (plainer, other_search, other) if fewer else (chart, search, path)
+        return (again, other) if fewer else (search, path)
 
     def _binds(self, chart: Chart, filler: Item) -> bool:
         """Whether a filler has words that may tie others together where it is none ("please to ...")."""
         words = chart.words(filler.start, filler.end).casefold().split()
         return not self._binding.isdisjoint(words)
 
-    def _searched(self, text: str, state: ContextState) -> tuple[Chart, Search, Path]:
+    def searching(self, text: str, state: ContextState) -> Search:
+        """The search over one text, before it has begun."""
         chart = self._charts.chart(text, answering=bool(state.questions))
-        search = Search(chart, self._splicer, _remembered(state))
-        return chart, search, search.best()
+        return Search(chart, self._splicer, _remembered(state))
 
 
 def acts(utterance: Utterance) -> object:
@@ -115,13 +120,18 @@ def _remembered(state: ContextState) -> Core | None:
 
 
 def _interrupting(items: Sequence[Item]) -> list[Item]:
-    """The fillers beside unexplained words: perhaps they only interrupt ("turn on you know the lamp")."""
-    strange = [False, *(item.kind == "unexplained" for item in items), False]
+    """Fillers beside a bare name or words that nothing explains: perhaps they only interrupt a request."""
+    strange = [False, *(_is_strange(item) for item in items), False]
     return [
         item
         for number, item in enumerate(items, 1)
         if item.kind == "filler" and (strange[number - 1] or strange[number + 1])
     ]
+
+
+def _is_strange(item: Item) -> bool:
+    bare = item.kind == "request" and item.core is not None and item.core.readings[0].bare
+    return bare or item.kind == "unexplained"
 
 
 def _without(chart: Chart, items: Sequence[Item]) -> str:

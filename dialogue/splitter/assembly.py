@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar
@@ -83,16 +85,24 @@ class _Assembly:
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
-            apart = self._opens(word) and not self._misheard(item.start - 1)
+            apart = self._opens(word) and not self._awaits(word, previous, item.start)
             self.touching = (after_request and not apart) or unlinked
         if self.stray and not self.chart.text.tokens[item.start].spaced:
             self.stray[-1] += word
         else:
             self.stray.append(word)
 
-    def _misheard(self, position: int) -> bool:
-        """Whether a word may have been heard for another ("of" for "off"): what follows may then belong to it."""
-        return position >= 0 and bool(self.chart.text.tokens[position].heard_for)
+    def _awaits(self, word: str, previous: Item | None, position: int) -> bool:
+        """Whether words may belong to what stands before them though they begin something.
+
+        So they may behind a request that names nothing ("pause" and "the glorp"), and behind a word that may have
+        been heard for another ("of" for "off").
+        """
+        if position and self.chart.text.tokens[position - 1].heard_for:
+            return True
+        core = previous.core if previous is not None and previous.end == position else None
+        named = core is None or any(one.text for one in core.readings[0].reading.entities)
+        return not named and word.casefold() in self.grammar.words.get("articles", ())
 
     def _opens(self, word: str) -> bool:
         """Whether a word begins something of its own: a verb, or a thing with its article."""
@@ -145,6 +155,13 @@ class _Assembly:
                 text = self.chart.words(item.start, item.end)
                 self.time_span = (item.start, item.end)
                 self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
+            case "length":
+                assert item.spoken is not None and self.last is not None
+                kinds = [
+                    when.kind for when in self.last.begins() if when.moment and when.moment.seconds is not None
+                ]
+                text = self.chart.words(item.start, item.end)
+                self._requalify(When(kinds[-1] if kinds else "for", text, item.spoken.moment))
             case "condition":
                 self._qualify(_condition(item, self.chart))
             case "except_target" | "more_except":
@@ -260,6 +277,8 @@ class _Assembly:
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
+        if spliced and self.last is not None and "correct" not in prefix:
+            draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
             for member in self._members():
@@ -331,8 +350,10 @@ class _Assembly:
             self.first = draft
 
 
-_DONE = frozenset({"request", "several", "fragment", "when", "condition", "except_target", "more_except"})
-_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "condition", "not"})
+_DONE = frozenset(
+    {"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"}
+)
+_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not"})
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 
@@ -422,14 +443,18 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         "unexplained": "unexplained",
     }
     found: list[Segment] = []
-    for item in items:
-        kind = kinds.get(item.kind, "operator")
-        core = item.cores[0] if item.cores else item.core
-        label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
-        start, cost = item.start, item.cost
-        if kind == "unexplained" and found and found[-1].kind == kind:
-            before = found.pop()
-            start, cost = before.start, before.cost + cost
-        meant = core.meant if kind == "fragment" and core is not None else ""
-        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end, cost, meant))
+    for unknown, run in groupby(items, key=lambda item: item.kind == "unexplained"):
+        group = list(run)
+        for stretch in [group] if unknown else [[item] for item in group]:
+            found.append(_segment(kinds.get(stretch[0].kind, "operator"), stretch, chart))
     return found
+
+
+def _segment(kind: SegmentKind, items: Sequence[Item], chart: Chart) -> Segment:
+    """One segment of items that stand side by side and have one owner."""
+    first, last = items[0], items[-1]
+    core = first.cores[0] if first.cores else first.core
+    label = core.readings[0].reading.intent if core is not None and core.readings else first.kind
+    meant = core.meant if kind == "fragment" and core is not None else ""
+    cost = sum(item.cost for item in items)
+    return Segment(kind, label, chart.text.words(first.start, last.end), first.start, last.end, cost, meant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from dialogue.grammar.automaton import State
@@ -13,6 +13,7 @@ from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+TALK = frozenset({"filler", "remark", "now"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
@@ -63,7 +64,8 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
+    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
+    and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
     end, ``proposed`` the requests of another reader by their starts.
     """
 
@@ -73,7 +75,9 @@ class Chart:
     alive: list[dict[int, State]]
     operators: list[list[Item]]
     sure: frozenset[int] = frozenset()
+    lengths: Mapping[int, Sequence[Item]] = field(default_factory=dict)
     joints: frozenset[int] = frozenset()
+    breaks: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     proposed: dict[int, tuple[Core, ...]] = field(default_factory=dict)
@@ -131,6 +135,8 @@ class Chart:
         for end, state in self.alive[start].items():
             if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
                 continue
+            if self._goes_on(end):
+                continue
             found = self.grammar.sorted(state.accepts)
             requests = () if end in negations else found.requests
             for templates in (requests, found.answers if self.answering else ()):
@@ -146,7 +152,7 @@ class Chart:
         timer" does not end before "timer"; and "to" alone is no text.
         """
         for first, last in scored.wild:
-            if self.joints and any(first < cut < last for cut in self.sure_ends(start) & self.joints):
+            if self.breaks and any(first < cut < last for cut in self.sure_ends(start) & self.breaks):
                 return True
             if all(self._unfinished(at) for at in range(first, last)):
                 return True
@@ -158,6 +164,13 @@ class Chart:
             if named and self._no_name(first, last, at_end=last == end):
                 return True
         return False
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether the word before is one that nothing ends with, unless it was heard for another ("of" for "off"),
+        and no other request or operator follows that would make that likely.
+        """
+        heard = bool(self.text.tokens[end - 1].heard_for) and self._unfinished(end - 1)
+        return heard and end < self.size and end not in self.breaks and end not in self.sure
 
     def _unfinished(self, position: int) -> bool:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished
@@ -172,7 +185,7 @@ class Chart:
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
         inside = (one.kind for at in range(first + 1, last) for one in self.operators[at])
-        return any(kind not in ("filler", "remark") for kind in inside)
+        return any(kind not in TALK for kind in inside)
 
     def sure_ends(self, start: int) -> frozenset[int]:
         """Where requests end that begin at a token and need no open text."""
@@ -211,7 +224,12 @@ class Charts:
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
         for spoken in self._times(tokens, operators):
             operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
-        chart = self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+        lengths: dict[int, list[Item]] = {}
+        for spoken in tokens.spoken:
+            if spoken.kind == "length":
+                item = Item("length", spoken.start, spoken.end, WHEN, spoken=spoken)
+                lengths.setdefault(spoken.start, []).append(item)
+        chart = self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure, lengths))
         if self._proposer is not None:
             self._propose(chart, self._proposer)
         return chart
@@ -313,6 +331,8 @@ class Charts:
         """The chart with the places marked that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
+        pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
+        chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
         chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dialogue.splitter.chart import Chart, Core, Item
-from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer
 
 BARE_NAME = 0.8
 ANSWER = 0.5
@@ -29,7 +29,6 @@ PART_OF_TEXT = 2.0
 CLOSE = 1.0
 """How far behind a path may be to be kept as a rival."""
 OLD, MOST_OLD = 0.1, 5
-MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
 
 PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
@@ -95,12 +94,14 @@ class Search:
         self.remembered = remembered
         self._joins = chart.grammar.joins
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
+        self.effort = Effort.of(chart.size)
         self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
         self.last_paths: list[Path] = []
         self._answers_in_whole = chart.answering and any(  # then "yes" is no mere politeness
             core.end == chart.size and core.readings[0].block.kind == "answer" for core in chart.requests(0)
         )
+        self._partials: dict[int, list[Item]] = {}
 
     def best(self) -> Path:
         """The cheapest path over all tokens."""
@@ -164,7 +165,7 @@ class Search:
                 yield from self._shared_tails(path.position)
         if splicing and self._may_splice(path):
             yield from self._fragments(path)
-        yield from self._cut_short(path.position)
+        yield from self._cut_short_at(path.position)
 
     def _operators(self, path: Path) -> Iterator[Item]:
         for operator in self.chart.operators[path.position]:
@@ -181,6 +182,8 @@ class Search:
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
+        if "correct" in path.prefix and _lasted(path):
+            yield from self.chart.lengths.get(path.position, ())
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
@@ -217,11 +220,11 @@ class Search:
         correcting = "correct" in path.prefix or "only" in path.prefix
         old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
         key = (id(path.last), path.position, correcting, old)
-        if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
+        if key not in self._splices and self.effort.left <= 0:
             return
         if key not in self._splices:
-            found = self.splicer.splices(self.chart, path.last, path.position, correcting=correcting, old=old)
-            self._splices[key] = list(found)
+            where = (self.chart, path.last, path.position, self.effort)
+            self._splices[key] = list(self.splicer.splices(*where, correcting=correcting, old=old))
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         if correcting and "except" in path.prefix:
             extra += UNSAID
@@ -239,8 +242,13 @@ class Search:
 
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:
-            self._tails[position] = list(self.splicer.shared_tails(self.chart, position))
+            self._tails[position] = self.splicer.shared_tails(self.chart, position, self.effort)
         return self._tails[position]
+
+    def _cut_short_at(self, position: int) -> list[Item]:
+        if position not in self._partials:
+            self._partials[position] = list(self._cut_short(position))
+        return self._partials[position]
 
     def _cut_short(self, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
@@ -294,7 +302,7 @@ def _followed(path: Path, item: Item) -> Path | None:
         case "and" | "then":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", True)
-        case "when" | "condition" if path.clause != "quoted":
+        case "when" | "condition" | "length" if path.clause != "quoted":
             if "correct" in path.prefix:
                 return None if _cut(path) else Path(end, cost, path, item, path.last, "done")
             cost += 0.0 if path.clause == "done" else 0.02
@@ -332,6 +340,17 @@ def _text_goes_on(path: Path) -> bool:
 def _cut(path: Path) -> bool:
     """Whether what is being corrected was cut short: then only a request or fragment can complete it."""
     return path.last is not None and path.last.kind == "partial"
+
+
+def _lasted(path: Path) -> bool:
+    """Whether the last request was said with a length of time, which another length can then correct."""
+    before: Path | None = path
+    while before is not None and before.item is not None and before.item.core is None:
+        spoken = before.item.spoken
+        if spoken is not None:
+            return spoken.moment.seconds is not None
+        before = before.before
+    return False
 
 
 def _beam(paths: Iterable[Path]) -> list[Path]:

@@ -22,9 +22,10 @@ UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 OPENS_WITH_VERB = 1.0
 MOST_SPLICES = 14
+EFFORT, EFFORT_PER_TOKEN, EFFORT_PER_LEANING, EFFORT_PER_ROW = 7000, 20, 900, 400
+READING = 25
 MOST_REMEMBERED = 500
-MOST_THINGS = 5
-MOST_TRIES = 200
+MOST_THINGS, MOST_ROW = 5, 20
 MOST_FRAGMENT = 15
 
 
@@ -49,6 +50,21 @@ class Place:
     tail: int
 
 
+@dataclass(slots=True)
+class Effort:
+    """How much may still be tried to explain one text by fragments, so that its time grows with its length only.
+
+    One unit is a tail that is matched; a sentence that is put together and read costs `READING` of them.
+    """
+
+    left: int
+
+    @classmethod
+    def of(cls, tokens: int) -> Effort:
+        """What a text of so many tokens is worth."""
+        return cls(EFFORT + EFFORT_PER_TOKEN * tokens)
+
+
 class Splicer:
     """Reads fragments. Remembers the sentences it made for a while, so that a text that grows (speech while it is
     heard) is not read anew from its beginning; forgets them when the home's names change.
@@ -62,33 +78,43 @@ class Splicer:
         self._edition = grammar.edition
 
     def splices(
-        self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = ""
+        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str = ""
     ) -> Iterator[tuple[Core, float]]:
         """The fragments that begin at a token, each with its cost; the cheapest splice per end.
 
         ``old`` are the words that the fragment was said to replace, where they were named.
         """
-        base = self._sentence(last.meant)
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
-        inside_text = set() if correcting else _inside_open_text(last)
-        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
-            if cut in inside_text:
+        mine = Effort(min(effort.left, EFFORT_PER_LEANING))
+        given = mine.left
+        for place, end in self._places(chart, last, start, mine, correcting=correcting, old=old):
+            tried[end] = tried.get(end, 0) + 1
+            if tried[end] > MOST_SPLICES:
                 continue
-            for end, reached in self._ends(chart, base, cut, start):
-                if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
-                    continue
-                for tail in self._tails(base, cut, reached):
-                    if tail == cut:
-                        continue  # nothing would be replaced
-                    if old and base.text.words(cut, tail).casefold() != old:
-                        continue
-                    tried[end] = tried.get(end, 0) + 1
-                    found = self._spliced(chart, last, Place(cut, tail), (start, end), correcting)
-                    if found is not None and (end not in best or found[0] < best[end][0]):
-                        best[end] = found
+            mine.left -= READING
+            found = self._spliced(chart, last, place, (start, end), correcting)
+            if found is not None and (end not in best or found[0] < best[end][0]):
+                best[end] = found
+        effort.left -= given - mine.left
         for _, cost, core in best.values():
             yield core, cost
+
+    def _places(
+        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str
+    ) -> Iterator[tuple[Place, int]]:
+        """Where fragments from a token may go, each with its end; the places far behind first."""
+        base = self._sentence(last.meant)
+        inside_text = set() if correcting else _inside_open_text(last)
+        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
+            if cut in inside_text or effort.left <= 0:
+                continue
+            for end, reached in self._ends(chart, base, cut, start):
+                if not (correcting or chart.knows(start, end)):
+                    continue
+                for tail in self._tails(base, cut, reached, effort):
+                    if tail != cut and not (old and base.text.words(cut, tail).casefold() != old):
+                        yield Place(cut, tail), end
 
     def _ends(self, chart: Chart, base: Sentence, cut: int, start: int) -> Iterator[tuple[int, State]]:
         """Where a fragment may end that goes on from the first ``cut`` tokens of a sentence."""
@@ -98,11 +124,14 @@ class Splicer:
                 if end > start and end in chart.bounds:
                     yield end, reached
 
-    def _tails(self, base: Sentence, cut: int, state: State) -> Iterator[int]:
+    def _tails(self, base: Sentence, cut: int, state: State, effort: Effort) -> Iterator[int]:
         """Where the earlier request may go on after the fragment, so that the whole is a sentence."""
         if self.grammar.sorted(state.accepts).requests:
             yield base.size
         for tail in range(max(cut, 1), base.size):
+            effort.left -= 1
+            if effort.left < 0:
+                return
             if self._reaches(base.text, tail, base.size, state):
                 yield tail
 
@@ -180,13 +209,24 @@ class Splicer:
 
     # --- shared tails -------------------------------------------------------------------
 
-    def shared_tails(self, chart: Chart, start: int) -> Iterator[Item]:
+    def shared_tails(self, chart: Chart, start: int, effort: Effort) -> list[Item]:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
-        things, effort = chart.things_end(), _Effort()
+        mine = Effort(min(effort.left, EFFORT_PER_ROW))
+        given = mine.left
+        found = list(self._rows(chart, start, mine))
+        effort.left -= given - mine.left
+        return found
+
+    def _rows(self, chart: Chart, start: int, effort: Effort) -> Iterator[Item]:
+        things = chart.things_end()
         for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self._complete(state):
                 continue
+            if chart.joints.isdisjoint(range(middle, middle + MOST_ROW)):
+                continue
             for cut in range(start, middle):
+                if effort.left <= 0:
+                    return
                 head = chart.alive[start].get(cut)
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
@@ -197,7 +237,7 @@ class Splicer:
         requests = self.grammar.sorted(state.accepts).requests
         return any(not self.grammar.template(number).bare for number in requests)
 
-    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
+    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head).items():
@@ -208,36 +248,38 @@ class Splicer:
                     continue
                 if self.grammar.sorted(reached.accepts).requests:
                     if joined and end in chart.bounds:
-                        yield from self._several(chart, start, chain, (begin, end))
+                        yield from self._several(chart, start, chain, (begin, end), effort)
                 elif end in chart.things_end() and len(chain.things) < MOST_THINGS:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
-    def _several(self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int]) -> Iterator[Item]:
+    def _several(
+        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], effort: Effort
+    ) -> Iterator[Item]:
         begin, end = rest
-        words, cut = chart.words, chain.things[0][0]
         for tail in range(begin + 1, end):
             if not all(self._reaches(chart.text, tail, end, state) for state in chain.states):
                 continue
-            spans = [(thing, f"{words(*thing)} {words(tail, end)}") for thing in chain.things]
-            spans.append((rest, words(begin, end)))
-            head = words(start, cut)
-            cores = [
-                self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
-                for number, (span, said) in enumerate(spans)
-            ]
-            found = [core for core in cores if core is not None]
-            if len(found) == len(cores) and all(_alike(found[0], core) for core in found):
+            found = self._shared(chart, start, chain, rest, tail, effort)
+            if found:
                 cost = REQUEST + FRAGMENT * (len(found) - 1)
                 cost += sum(core.readings[0].cost for core in found)
                 yield Item("several", start, end, cost, found[-1], tuple(found))
 
-
-@dataclass(slots=True)
-class _Effort:
-    """How many more spans may be tried for one beginning; rows of things would else grow without bound."""
-
-    left: int = MOST_TRIES
+    def _shared(
+        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], tail: int, effort: Effort
+    ) -> list[Core]:
+        """One request per thing of a row, each with the tail; none where they are not all alike."""
+        words, head = chart.words, chart.words(start, chain.things[0][0])
+        spans = [(thing, f"{words(*thing)} {words(tail, rest[1])}") for thing in chain.things]
+        found: list[Core] = []
+        for number, (span, said) in enumerate([*spans, (rest, words(*rest))]):
+            effort.left -= READING
+            core = self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
+            if core is None or not _alike(found[0] if found else core, core):
+                return []
+            found.append(core)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
