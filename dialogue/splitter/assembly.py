@@ -270,7 +270,8 @@ class _Assembly:
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
         draft.negated = "not" in prefix
-        if spliced and self.joined != "but" and self.last is not None and self.last.negated:
+        contrasted = self.joined == "but" or "only" in prefix
+        if spliced and not contrasted and self.last is not None and self.last.negated:
             draft.negated = True
         intent = draft.core.readings[0].reading.intent if draft.core.readings else ""
         if "correct" in prefix and not draft.negated and intent not in _SPARING:

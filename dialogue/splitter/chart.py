@@ -61,7 +61,8 @@ class Chart:
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
     open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
-    end.
+    end. Nothing ends ``inside_numbers`` ("a hundred | and ten"); titles may end at
+    ``asides``, where a remark begins.
     """
 
     grammar: Grammar
@@ -73,6 +74,8 @@ class Chart:
     joints: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
+    inside_numbers: frozenset[int] = frozenset()
+    asides: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
 
@@ -82,6 +85,10 @@ class Chart:
 
     def words(self, start: int, end: int) -> str:
         return self.text.words(start, end)
+
+    def kinds_inside(self, start: int, end: int) -> set[str]:
+        """The kinds of operators that lie inside a stretch, behind its first token."""
+        return {item.kind for at in range(start, end) for item in self.operators[at] if item.end < end}
 
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
@@ -120,12 +127,17 @@ class Chart:
 
     def _read(self, start: int) -> Iterator[Core]:
         for end, state in self.alive[start].items():
-            if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
+            if end == start or end in self.inside_numbers:
                 continue
+            aside = False
+            if end > start + 1 and end not in self.bounds and self._open(state):
+                if end not in self.asides:
+                    continue
+                aside = True
             found = self.grammar.sorted(state.accepts)
             for templates in (found.requests, found.answers if self.answering else ()):
                 readings = templates and self.grammar.readings(self.text, start, end, templates)
-                if readings:
+                if readings and not (aside and readings[0].dictated):
                     yield Core(start, end, self.words(start, end), tuple(readings))
 
 
@@ -201,6 +213,8 @@ class Charts:
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
+        chart.asides = frozenset(item.start for item in items if item.kind == "remark")
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
-        chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
+        chart.inside_numbers = frozenset(self.grammar.inside_numbers(chart.text))
+        chart.bounds = frozenset(bounds - chart.inside_numbers)
         return chart

@@ -147,9 +147,19 @@ class Search:
                 continue
             if operator.kind == "scratch" and _nothing_said(path):
                 continue
+            if operator.kind == "remark" and self._inside_longer(path):
+                continue
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
+
+    def _inside_longer(self, path: Path) -> bool:
+        """Whether the request just said may go on here ("undo | the second one"): then nothing else begins."""
+        last = path.last
+        if path.clause != "done" or last is None or last.kind != "full":
+            return False
+        longer = (core for core in self.chart.requests(last.start) if core.end > path.position)
+        return any(not core.readings[0].wild_tokens for core in longer)
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
@@ -247,9 +257,9 @@ def _followed(path: Path, item: Item) -> Path | None:
     match item.kind:
         case "filler":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
-        case "remark" if not path.prefix:
+        case "remark" if not path.prefix or path.prefix == ("correct",):
             cost += PART_OF_TEXT if _text_goes_on(path) else 0.0
-            return Path(end, cost, path, item, path.last, "told")
+            return Path(end, cost, path, item, path.last, "told", False, path.prefix)
         case "when" | "condition" if path.clause == "told":
             return Path(end, cost, path, item, path.last, "told")
         case "unexplained":

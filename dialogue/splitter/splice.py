@@ -26,6 +26,8 @@ MOST_REMEMBERED = 500
 MOST_THINGS = 5
 MOST_TRIES = 200
 MOST_FRAGMENT = 15
+_CUTTING = frozenset({"not", "except", "correct", "scratch", "never_mind", "but"})
+"""Operators that end a text: no fragment swallows them in open words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,12 @@ class Splicer:
             return None
         if not correcting and self._moved(last, whole, place.cut, length):
             return None
+        if self._begins_another(chart, whole, new, place.cut):
+            return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
         if not (correcting or listed) and open_words and open_words >= length - 1:
+            return None
+        if open_words and _CUTTING & chart.kinds_inside(*new):
             return None
         replaced = place.tail - place.cut
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
@@ -146,6 +152,13 @@ class Splicer:
             return False
         old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
+
+    def _begins_another(self, chart: Chart, whole: Core, new: tuple[int, int], cut: int) -> bool:
+        """Whether a verb alone would be taken from the thing it was said of ("... and turn on | the lamp")."""
+        start, end = new
+        if end not in chart.sure or chart.words(start, start + 1).casefold() not in self._verbs:
+            return False
+        return not whole.readings[0].places_inside(cut, cut + end - start)
 
     def _read(self, words: str, start: int, end: int, *, kind: str, base: Request | None = None) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
