@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dialogue.splitter.chart import Chart, Core, Item
+from dialogue.splitter.chart import CORRECTIONS, Chart, Core, Item
 from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
 
 BARE_NAME = 0.8
@@ -111,10 +111,22 @@ class Search:
                     _extend(layers, path, item)
                 if skipping:
                     _extend(layers, path, _skip(path))
-        return min(layers[-1].values(), key=_final_cost, default=None)
+        return min(layers[-1].values(), key=self._whole_cost, default=None)
+
+    def _whole_cost(self, path: Path) -> float:
+        return _final_cost(path) + (UNEXPLAINED if self._hanging(path) else 0.0)
+
+    def _hanging(self, path: Path) -> bool:
+        """Whether a time was said that goes with no request and answers nothing ("and at six")."""
+        if self.chart.answering or self.remembered is None or not _nothing_said(path):
+            return False
+        kinds = {item.kind for item in path.items()}
+        return "when" in kinds and not kinds & CORRECTIONS
 
     def _doubtful(self, path: Path) -> bool:
         """Whether a path over whole requests deserves a second look with fragments and unexplained words."""
+        if self._hanging(path):
+            return True
         return bool(path.prefix or self.chart.cuts) or any(self._doubtful_item(item) for item in path.items())
 
     def _doubtful_item(self, item: Item) -> bool:
