@@ -10,7 +10,7 @@ from typing import Any
 from dialogue.context import Tracker
 from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
 from dialogue.grammar.times import length, resolve
-from dialogue.interfaces import Home
+from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
 from dialogue.policy.conditions import holds
 from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
@@ -454,7 +454,8 @@ def _without_excepted(
             return None
         out.update(devices)
     out |= _left_alone(planning, number, request)
-    taken_back = _taken_back_items(planning, request)
+    out |= {one for draft in drafts for one in draft.targets if _forgotten(planning, _spelled(planning, [one]))}
+    taken_back = _taken_back_items(planning, request, drafts)
     if _retracted(planning, number, request):
         return []
     return [kept for draft in drafts if (kept := _reduced(draft, out, taken_back)) is not None]
@@ -486,13 +487,23 @@ def _said(request: Request) -> list[tuple[str, str]]:
     return sorted((entity.name, str(entity.value)) for entity in request.entities)
 
 
-def _taken_back_items(planning: _Planning, request: Request) -> set[str]:
-    return {
+def _forgotten(planning: _Planning, names: Sequence[str]) -> bool:
+    """Whether the utterance takes back a thing of one of these names ("actually forget the coffee")."""
+    texts = [one.reading.get("item") for one in planning.requests if one.intent == "TakeBack"]
+    return any(isinstance(said, str) and _overlaps(planning, said, names) for said in texts)
+
+
+def _taken_back_items(planning: _Planning, request: Request, drafts: Sequence[Draft]) -> set[str]:
+    """The items that the utterance takes back, or says not to treat like this."""
+    listed = [draft.slots.get("items") for draft in drafts]
+    said = [str(one) for each in listed if isinstance(each, list) for one in each]
+    denied = {
         item
         for another in planning.requests
-        if another.intent == "TakeBack" or (another.negated and another.intent == request.intent)
+        if another.negated and another.intent == request.intent
         for item in items(str(another.reading.get("item") or ""), planning.scene.words)
     }
+    return {one for one in said if one in denied or _forgotten(planning, [one])}
 
 
 def _reduced(draft: Draft, out: set[str], taken_back: set[str]) -> Draft | None:
@@ -568,6 +579,11 @@ def _undo(planning: _Planning, number: int, request: Request) -> None:
     if not steps:
         planning.report(request, "nothing_to_undo")
         return
+    _take_back_steps(planning, number, steps)
+
+
+def _take_back_steps(planning: _Planning, number: int, steps: Sequence[Step]) -> None:
+    """What was done is undone, what is planned is cancelled."""
     done = [step for step in steps if step.status == "done"]
     waiting = [step for step in steps if step.status == "scheduled"]
     if done:
@@ -577,11 +593,14 @@ def _undo(planning: _Planning, number: int, request: Request) -> None:
 
 
 def _restore(planning: _Planning, place: str, steps: Sequence[Step], status: StepStatus) -> None:
-    changes: list[Any] = past.changes(planning.tracker.state, steps)
-    step = Step(f"{planning.prefix}.{place}.1", "action_restore", {"changes": changes}, steps[0].text)
+    _restore_changes(planning, place, past.changes(planning.tracker.state, steps), steps[0].text)
+    planning.events += [StepChanged(one.id, status) for one in steps]
+
+
+def _restore_changes(planning: _Planning, place: str, changes: list[Any], text: str) -> None:
+    step = Step(f"{planning.prefix}.{place}.1", "action_restore", {"changes": changes}, text)
     planning.steps.append(step)
     planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
-    planning.events += [StepChanged(one.id, status) for one in steps]
     targets = tuple(dict.fromkeys(str(one["target"]) for one in changes))
     known = tuple(one for one in targets if one in planning.scene.home.devices)
     if known:
@@ -589,6 +608,10 @@ def _restore(planning: _Planning, place: str, steps: Sequence[Step], status: Ste
 
 
 def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
+    which = request.reading.get("which")
+    if isinstance(which, int):
+        _cancel_nth(planning, number, request, which)
+        return
     waiting = past.to_cancel(request, planning.scene)
     if waiting:
         _cancel_steps(planning, str(number + 1), waiting)
@@ -597,15 +620,36 @@ def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
     if questions:
         _withdraw(planning, questions[:1])
         return
-    clocks = [
-        step
-        for step in past.undoable(planning.tracker.state)
-        if step.action in ("action_start_timer", "action_set_alarm", "action_set_reminder")
-    ]
+    clocks = [step for step in past.undoable(planning.tracker.state) if step.action in _CLOCK_STEPS]
     if clocks:
         _restore(planning, str(number + 1), clocks, "undone")
     else:
         planning.report(request, "nothing_planned")
+
+
+_CLOCK_STEPS: Mapping[str, str] = {
+    "action_start_timer": "timer",
+    "action_set_alarm": "alarm",
+    "action_set_reminder": "reminder",
+}
+
+
+def _cancel_nth(planning: _Planning, number: int, request: Request, which: int) -> None:
+    """ "Cancel the second one": of all that is still planned or running, in the order it was set up."""
+    state = planning.tracker.state
+    standing = [step for step in state.steps.values() if step.status == "scheduled" or _clock_of(planning, step)]
+    chosen = past.nth(state, which, standing)
+    if chosen:
+        _take_back_steps(planning, number, chosen)
+    else:
+        planning.report(request, "no_such_one")
+
+
+def _clock_of(planning: _Planning, step: Step) -> Clockwork | None:
+    """The timer, alarm or reminder that a step has set and that is still there."""
+    kind = _CLOCK_STEPS.get(step.action, "")
+    works = planning.scene.home.clockworks(kind) if kind and step.status == "done" else ()
+    return next((work for work in works if work.id.endswith(step.id)), None)
 
 
 def _cancel_steps(planning: _Planning, place: str, waiting: Sequence[Step]) -> None:
@@ -659,10 +703,62 @@ def _ask_history(planning: _Planning, number: int, request: Request) -> None:
 
 def _take_back(planning: _Planning, number: int, request: Request) -> None:
     """ "Forget the blinds": of this utterance it is left out; else what is planned or open for it is dropped."""
+    said = request.reading.get("item")
     others = [one for other, one in enumerate(planning.requests) if other != number]
     if any(one.intent not in _SPARES for one in others):
-        return
-    _cancel_plan(planning, number, request)
+        if isinstance(said, str) and not any(_speaks_of(planning, one, said) for one in others):
+            planning.report(request, "no_antecedent")
+    elif isinstance(said, str):
+        _take_back_words(planning, number, request, said)
+    else:
+        _cancel_plan(planning, number, request)
+
+
+def _take_back_words(planning: _Planning, number: int, request: Request, said: str) -> None:
+    """ "Forget the coffee" in a turn of its own: what the turn before did or planned with it."""
+    state = planning.tracker.state
+    steps = past.changing(state, past.steps_of_turn(state))
+    changes = [one for one in past.changes(state, steps) if _overlaps(planning, said, _names_in(planning, one))]
+    waiting = [
+        step
+        for step in steps
+        if step.status == "scheduled" and _overlaps(planning, said, _spelled(planning, past.targets_of(step)))
+    ]
+    questions = [one for one in planning.open_questions() if _overlaps(planning, said, [one.text])]
+    if changes:
+        _restore_changes(planning, str(number + 1), changes, request.text)
+    if waiting:
+        _cancel_steps(planning, f"{number + 1}c", waiting)
+    if questions:
+        _withdraw(planning, questions[:1])
+    if not (changes or waiting or questions):
+        planning.report(request, "no_antecedent")
+
+
+def _names_in(planning: _Planning, change: Mapping[str, Any]) -> list[str]:
+    """What a change is about, in words: the names of a device, or what was put on a list, set or said."""
+    names = _spelled(planning, [change["target"]])
+    return names or [str(value) for value in change["change"].values()]
+
+
+def _spelled(planning: _Planning, targets: Sequence[str]) -> list[str]:
+    devices = planning.scene.home.devices
+    return [name for one in targets if one in devices for name in spellings(devices[one])]
+
+
+def _overlaps(planning: _Planning, said: str, names: Sequence[str]) -> bool:
+    """Whether a thing that was said in a word or two is one of these names, or a part of one."""
+    small: set[str] = set()
+    for kind in ("articles", "item_joiners"):
+        small.update(planning.scene.words.get(kind, ()))  # type: ignore[arg-type]
+    words = set(said.casefold().split()) - small
+    return any(words & (set(name.casefold().split()) - small) for name in names)
+
+
+def _speaks_of(planning: _Planning, request: Request, said: str) -> bool:
+    """Whether a request of this utterance is about a thing."""
+    names = _spelled(planning, devices_of(request, planning.scene))
+    return _overlaps(planning, said, [*names, str(request.reading.get("item") or "")])
 
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:
@@ -703,12 +799,10 @@ def _move_plans(
 
 def _move_clockwork(planning: _Planning, number: int, request: Request, due: datetime) -> bool:
     """Whether the last turn set an alarm or reminder that can be moved."""
-    kinds = {"action_set_alarm": "alarm", "action_set_reminder": "reminder"}
     for step in reversed(past.steps_of_turn(planning.tracker.state)):
-        kind = kinds.get(step.action)
-        works = [work for work in planning.scene.home.clockworks(kind or "") if work.id.endswith(step.id)]
-        if kind and works:
-            slots: dict[str, Value] = {kind: works[0].id, "at": due.isoformat()}
+        kind, work = _CLOCK_STEPS.get(step.action), _clock_of(planning, step)
+        if work is not None and kind in ("alarm", "reminder"):
+            slots: dict[str, Value] = {kind: work.id, "at": due.isoformat()}
             _add_step(planning, (number, 0), request, Draft(f"action_change_{kind}", slots), Timing())
             return True
     return False
