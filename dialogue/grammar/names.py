@@ -17,6 +17,8 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
             yield spelling, ListValue("name", device.name, device.domain)
+            for word in spelling.casefold().split()[:-1]:
+                yield word, ListValue("name_word", word)
     for kind, places in (("area", home.areas), ("floor", home.floors)):
         for place in places.values():
             for spelling in (place.name, *place.aliases):

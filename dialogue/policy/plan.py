@@ -13,7 +13,7 @@ from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
 from dialogue.policy.conditions import holds
-from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, still_missing
+from dialogue.policy.steps import QUESTIONS, Ask, Draft, devices_of, drafts_for, items, still_missing
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
@@ -189,10 +189,7 @@ def _take_answer(planning: _Planning, request: Request) -> bool:
 
 def _plan_request(planning: _Planning, number: int, request: Request) -> None:
     if request.intent in answers.ANSWERS or request.reading.bare:
-        if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
-            planning.report(request, "no_verb" if request.reading.bare else "not_understood")
-        for when in request.when:
-            _take_time(planning, request, when)
+        _plan_answer(planning, number, request)
         return
     if request.negated or request.intent in ("LeaveAlone", "KeepState"):
         planning.scene.groups.append(devices_of(request, planning.scene))
@@ -205,6 +202,9 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         return
     if request.replaces and request.intent != "Reschedule":
         _put_back_last(planning)
+    if _only_a_topic(planning, number, request):
+        planning.scene.groups.append(devices_of(request, planning.scene))
+        return
     special = _SPECIAL.get(request.intent)
     if special is not None:
         special(planning, number, request)
@@ -212,6 +212,35 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         _same(planning, number, request)
     else:
         _plan_steps(planning, number, request)
+
+
+def _plan_answer(planning: _Planning, number: int, request: Request) -> None:
+    """An answer; a time that was said with it is the time of what it completed, or answers another question."""
+    before = len(planning.steps)
+    taken = _take_answer(planning, request)
+    if not taken and request.intent not in ("Affirm", "Deny"):
+        planning.report(request, "no_verb" if request.reading.bare else "not_understood")
+    completed = planning.steps[before:]
+    lasting = tuple(when for when in request.when if when.kind in ("for", "until"))
+    for when in request.when:
+        if when not in lasting or not completed:
+            _take_time(planning, request, when)
+    if lasting and completed:
+        found = timing(replace(request, when=lasting), planning.scene)
+        for step in completed:
+            if found.goes_back and step.action in _LASTING:
+                _add_reverse(planning, number, step, found)
+            else:
+                planning.not_done.append(NotDone(lasting[0].text, planning.reason("not_understood")))
+
+
+_LASTING = frozenset({"action_change_devices", "action_media_control"})
+
+
+def _only_a_topic(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether "what about the bathroom" only says what the request right behind it is about."""
+    following = planning.requests[number + 1 : number + 2]
+    return request.intent == "OtherOne" and any(other.start == request.end for other in following)
 
 
 def _spare(planning: _Planning, number: int, request: Request) -> None:
@@ -266,6 +295,9 @@ def _take_time(planning: _Planning, request: Request, when: When) -> None:
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     request = _with_so(planning, number, request)
     found = timing(_without_own_time(request), planning.scene)
+    if found.problem == "cannot_know" and request.intent in QUESTIONS:
+        request = replace(request, when=())  # "before I go to bed is the door locked": an answer does no harm
+        found = Timing()
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
         return
@@ -349,7 +381,9 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         and not found.goes_back
     ):
         return  # said twice in one breath
+    _supersede(planning, request, draft)
     number, position = place
+    position += len(planning.of_request.get(number, ())) if position == 0 else 0
     step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
     schedule = _schedule(planning, number, request, found)
     ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
@@ -368,6 +402,20 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
     _record(planning, number, step)
     if found.goes_back and not ask:
         _add_reverse(planning, number, step, found)
+
+
+def _supersede(planning: _Planning, request: Request, draft: Draft) -> None:
+    """A level said again of what was just named ("... but that one at fifty") takes the place of the first."""
+    change, name = draft.slots.get("change"), request.reading.get("name")
+    if not isinstance(name, dict) or "pronoun" not in name or not isinstance(change, dict) or "state" in change:
+        return
+    for step in planning.steps:
+        old = step.slots.get("change")
+        same = isinstance(old, dict) and old.keys() == change.keys() and step.schedule is None
+        if same and step.slots.get("targets") == draft.slots.get("targets") and step.id.startswith(planning.prefix):
+            planning.steps.remove(step)
+            planning.events = [one for one in planning.events if getattr(one, "step", None) is not step]
+            return
 
 
 def _status(ask: Ask | None, schedule: Schedule | None) -> StepStatus:
@@ -525,11 +573,24 @@ def _reduced(draft: Draft, out: set[str], taken_back: set[str]) -> Draft | None:
 
 
 def _same(planning: _Planning, number: int, request: Request) -> None:
-    """ "Same for the bedroom": the last request with other devices."""
+    """ "Same for the bedroom": the last request with other devices, and those said in one go with it."""
     earlier = _earlier(planning, number)
     if earlier is None:
         planning.report(request, "no_antecedent")
         return
+    first = number - 1
+    while request.intent == "Same" and first > 0 and _one_go(planning.requests[first - 1], planning.requests[first]):
+        first -= 1
+    for one in (*planning.requests[max(first, 0) : max(number - 1, 0)], earlier):
+        _same_as(planning, number, request, one)
+
+
+def _one_go(one: Request, two: Request) -> bool:
+    """Whether a request goes on from the one before with no word between ("play jazz | at volume ten")."""
+    return one.end == two.start and two.reading.get("name") is None
+
+
+def _same_as(planning: _Planning, number: int, request: Request, earlier: Request) -> None:
     said = tuple(entity for entity in request.entities if entity.name in _PLACES)
     drop = set(_PLACES) if any(entity.name == "name" for entity in said) else {"area", "floor"}
     if isinstance(earlier.reading.get("name"), str):
@@ -763,6 +824,8 @@ def _speaks_of(planning: _Planning, request: Request, said: str) -> bool:
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:
     """ "Make that ten": the newest plan, alarm or reminder at another time."""
+    if _later(planning, number, request):
+        return
     due = _new_time(planning, request)
     waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
     if due is None:
@@ -771,6 +834,17 @@ def _reschedule(planning: _Planning, number: int, request: Request) -> None:
         _move_plans(planning, number, request, waiting, due)
     elif not _move_clockwork(planning, number, request, due):
         planning.report(request, "nothing_planned")
+
+
+def _later(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether this is "don't start it now, do it at ten": what was just denied, planned for then."""
+    moment = request.reading.get("moment")
+    earlier = planning.requests[number - 1] if number else None
+    if earlier is None or not earlier.negated or not isinstance(moment, Moment):
+        return False
+    when = When("at", moment.text, moment)
+    _plan_steps(planning, number - 1, replace(earlier, negated=False, when=(when,)))
+    return True
 
 
 def _new_time(planning: _Planning, request: Request) -> datetime | None:

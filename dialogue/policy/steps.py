@@ -147,7 +147,8 @@ def _open_value(found: Found, attribute: str) -> Draft:
 
 def _level(slot: str, attribute: str, *domains: str) -> Builder:
     def build(request: Request, scene: Scene) -> list[Draft]:
-        found = _usual(scene, find(scene, _without_names(request.reading, domains), _domain(*domains)))
+        found = find(scene, _without_names(request.reading, domains), _domain(*domains))
+        found = _heard(scene, found, request.reading) if attribute == "volume" else _usual(scene, found)
         value = request.reading.get(slot)
         if value is None and found.ids:
             return [_open_value(found, attribute)]
@@ -651,6 +652,14 @@ BUILDERS: Mapping[str, Builder] = {
     "LeaveAlone": _nothing,
     "KeepState": _nothing,
 }
+
+
+QUESTIONS = frozenset(
+    name
+    for name in BUILDERS
+    if name.startswith(("Ask", "HassGet")) or name in ("HassTimerStatus", "HassClimateGetTemperature")
+)
+"""Intents that only ask."""
 
 
 def drafts_for(request: Request, scene: Scene) -> list[Draft]:

@@ -79,7 +79,7 @@ class _Assembly:
     def _unexplained(self, item: Item, previous: Item | None) -> None:
         word = self.chart.words(item.start, item.end)
         if not self.stray:
-            after_request = previous is not None and previous.kind in _DONE
+            after_request = previous is not None and (previous.kind in _DONE or previous.kind == "but")
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             self.touching = (after_request and not self._opens(word)) or unlinked
         self.stray.append(word)
@@ -128,6 +128,7 @@ class _Assembly:
                     self.joined = "and"
                 self.joined = ""
             case "and" | "then" | "but":
+                self._answer_times()
                 self.joined = item.kind
             case "when":
                 assert item.spoken is not None
@@ -216,10 +217,18 @@ class _Assembly:
             kept = [one for one in draft.when if _sort(one) != _sort(when)]
             draft.when = [*kept, when]
 
+    def _answer_times(self) -> None:
+        """ "At seven and turn the tv down": where a question is open, a time before the "and" answers it."""
+        if self.chart.answering and not self.drafts and not self.prefix:
+            for when in self.fronted:
+                self._stand_alone("Inform", when)
+            self.fronted = []
+
     def close(self) -> None:
         """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
         if self.drafts:
             return
+        self.unexplained += [one.core.meant for one in self.left_out]
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
         for when in self.fronted:

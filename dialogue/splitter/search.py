@@ -24,6 +24,7 @@ NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
 OVER_REQUEST = 0.5
 UNSAID = 1.0
+SECOND_ANSWER = 1.0
 DOUBTFUL = 2.0
 PART_OF_TEXT = 2.0
 OLD, MOST_OLD = 0.1, 5
@@ -189,7 +190,10 @@ class Search:
             best = core.readings[0]
             quoted = best.wild_tokens and best.reading.intent in self._verbatim
             ends = "quoted" if quoted else "done"
-            yield Item("request", core.start, core.end, _request_cost(core), core, ends=ends)
+            cost = _request_cost(core)
+            if best.block.kind == "answer" and _answered(path):
+                cost += SECOND_ANSWER
+            yield Item("request", core.start, core.end, cost, core, ends=ends)
 
     def _may_splice(self, path: Path) -> bool:
         if path.last is None:
@@ -220,13 +224,20 @@ class Search:
         negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
-            if extra and core.leaning != "another":
+            if extra and core.leaning != "another" and not self._adds_place(path, core):
                 continue
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
-            if leaving_out and core.readings[0].wild_tokens:
+            if leaving_out and (core.readings[0].wild_tokens or core.changes):
                 continue
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
+
+    def _adds_place(self, path: Path, core: Core) -> bool:
+        """Whether all that is said is a place for the request of the turn before ("in the kitchen too")."""
+        if core.leaning != "narrows" or path.last is not self.remembered or path.prefix:
+            return False
+        end, size = core.end, self.chart.size
+        return end == size or any(one.kind == "filler" and one.end == size for one in self.chart.operators[end])
 
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:
@@ -328,6 +339,11 @@ def _beam(paths: Iterable[Path]) -> list[Path]:
 def _final_cost(path: Path) -> float:
     trailing = TRAILING_JOINER if path.joined and path.clause == "start" else 0.0
     return path.cost + DANGLING * len(path.prefix) + trailing
+
+
+def _answered(path: Path) -> bool:
+    """Whether what stands right before is an answer: what could be a request is then hardly another."""
+    return path.last is not None and bool(path.last.readings) and path.last.readings[0].block.kind == "answer"
 
 
 def _nothing_said(path: Path) -> bool:

@@ -70,14 +70,14 @@ class Splicer:
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
         inside_text = set() if correcting else _inside_open_text(last)
-        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
+        for cut in range(base.size, -1, -1):
             if cut in inside_text:
                 continue
             for end, reached in self._ends(chart, base, cut, start):
                 if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached):
-                    if tail == cut:
+                    if tail == cut and not (tail == base.size and (correcting or last.kind == "remembered")):
                         continue  # nothing would be replaced
                     if old and base.text.words(cut, tail).casefold() != old:
                         continue
@@ -122,6 +122,7 @@ class Splicer:
         if whole is None:
             return None
         length = new[1] - new[0]
+        kind = _leaning(last, whole.readings[0], place.cut, length)
         listed = chart.all_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
@@ -130,6 +131,11 @@ class Splicer:
         if self._begins_another(chart, whole, new, place.cut):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
+        if place.cut == base.size and (open_words or kind != "narrows"):
+            return None  # only a place is added behind a request ("no on the radio")
+        changes = _changes(last, whole.readings[0])
+        if kind == "narrows" and changes and not correcting:
+            return None
         if not (correcting or listed) and open_words and open_words >= length - 1:
             return None
         if open_words and _CUTTING & chart.kinds_inside(*new):
@@ -141,9 +147,8 @@ class Splicer:
         if open_words and chart.words(new[0], new[0] + 1).casefold() in self._verbs:
             cost += OPENS_WITH_VERB
         rank = cost + (REPLACED * replaced if correcting else 0.0)
-        kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
-        return rank, cost, replace(whole, readings=readings, leaning=kind)
+        return rank, cost, replace(whole, readings=readings, leaning=kind, changes=changes)
 
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
@@ -183,7 +188,8 @@ class Splicer:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
         things, effort = chart.things_end(), _Effort()
         for middle, state in chart.alive[start].items():
-            if middle == start or middle not in things or self._complete(state):
+            ends_thing = middle in things or middle in chart.joints
+            if middle == start or not ends_thing or self._complete(state):
                 continue
             for cut in range(start, middle):
                 head = chart.alive[start].get(cut)
@@ -306,6 +312,17 @@ def _places(reading: Reading) -> list[tuple[str, str]]:
     """The names and places of a reading."""
     named = [entity for entity in reading.entities if entity.name in ("name", "area", "floor")]
     return sorted((entity.name, str(entity.value)) for entity in named)
+
+
+def _changes(last: Core, new: ScoredReading) -> bool:
+    """Whether a fragment asks for something else, not only of something else."""
+    old = _reading_of(last)
+    return old is None or _values(old) != _values(new.reading)
+
+
+def _values(reading: Reading) -> list[tuple[str, str]]:
+    rest = (entity for entity in reading.entities if entity.name not in ("name", "area", "floor", "domain"))
+    return sorted((entity.name, str(entity.value)) for entity in rest)
 
 
 def _leaning(last: Core, new: ScoredReading, cut: int, length: int) -> str:
