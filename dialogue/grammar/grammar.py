@@ -51,6 +51,7 @@ class Grammar:
         self.numbers = Numbers(language)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
+        self._ones = frozenset(words.get("ones", ()))
         self.items = frozenset(words.get("items", ()))
         self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
@@ -127,12 +128,19 @@ class Grammar:
         spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
         trees = (self._static_tree, self._home_tree)
         rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at]) for at in places]
+        for at in self._pronouns(bare, rows):
+            rows[at] = _row(self.main, bare, at, trees, (), ordinals[at])
         for said in spoken:
             rows[said.start] = (*rows[said.start], self._moment_stretch(said))
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
         dangling = tuple(DANGLING_TEXT if key in self._unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
         return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken)
+
+    def _pronouns(self, tokens: Sequence[Token], rows: Sequence[Sequence[Stretch]]) -> set[int]:
+        """Where "one" is no number but stands for a thing ("the hallway one")."""
+        ends = {stretch.end for at, row in enumerate(rows) for stretch in row if stretch.end > at + 1}
+        return {at for at, token in enumerate(tokens) if token.word in self._ones and at + 1 in ends}
 
     def inside_numbers(self, text: Text) -> set[int]:
         """Positions that cut a spoken number in two ("twenty | two")."""

@@ -13,7 +13,7 @@ from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
 from dialogue.policy.conditions import holds
-from dialogue.policy.steps import QUESTIONS, Ask, Draft, devices_of, drafts_for, items, still_missing
+from dialogue.policy.steps import QUESTIONS, Ask, Draft, devices_of, drafts_for, items, still_missing, whole
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
@@ -205,6 +205,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
     if _only_a_topic(planning, number, request):
         planning.scene.groups.append(devices_of(request, planning.scene))
         return
+    request = _fitted(planning, request)
     special = _SPECIAL.get(request.intent)
     if special is not None:
         special(planning, number, request)
@@ -212,6 +213,36 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         _same(planning, number, request)
     else:
         _plan_steps(planning, number, request)
+
+
+def _fitted(planning: _Planning, request: Request) -> Request:
+    """ "Make it seven" moves a timer or alarm where that came last; else it sets a device."""
+    readings = (request.reading, *request.alternatives)
+    moving = [one for one in readings if one.intent == "Reschedule"]
+    others = [one for one in readings if one.intent != "Reschedule"]
+    if not moving:
+        return request
+    last = _last_step(planning)
+    if last is not None and last.action == "action_start_timer":
+        return replace(request, reading=moving[0], alternatives=())
+    timed = [one for one in moving if one.get("amount") is None]
+    planned = last is not None and (last.action in _CLOCK_STEPS or last.status == "scheduled")
+    if timed and (planned or not others):
+        return replace(request, reading=timed[0], alternatives=())
+    others = others or moving
+    return replace(request, reading=others[0], alternatives=tuple(others[1:]))
+
+
+def _last_step(planning: _Planning) -> Step | None:
+    """The newest step of an earlier turn that did more than answer; None where this utterance spoke of devices."""
+    if planning.scene.groups:
+        return None
+    for turn in reversed(planning.tracker.state.turns):
+        steps = past.steps_of(planning.tracker.state, turn)
+        steps = [step for step in steps if not step.action.startswith("action_answer") and not step.reverses]
+        if steps:
+            return steps[-1]
+    return None
 
 
 def _plan_answer(planning: _Planning, number: int, request: Request) -> None:
@@ -516,10 +547,16 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
         if other == number or other in request.after:
             continue
         spared = another.intent in _SPARES
-        denied = another.negated and another.intent == request.intent
+        denied = another.negated and another.intent == request.intent and not _said_anew(planning, other, number)
         if (spared or denied) and any(entity.name in _PLACES for entity in another.entities):
             out.update(devices_of(another, planning.scene))
     return out
+
+
+def _said_anew(planning: _Planning, denied: int, number: int) -> bool:
+    """Whether what was denied is asked for after all ("don't turn it on now, turn it on at nine")."""
+    first, second = (devices_of(planning.requests[one], planning.scene) for one in (denied, number))
+    return denied < number and set(first) == set(second)
 
 
 def _retracted(planning: _Planning, number: int, request: Request) -> bool:
@@ -527,7 +564,7 @@ def _retracted(planning: _Planning, number: int, request: Request) -> bool:
     return any(
         another.negated and another.intent == request.intent and _said(another) == _said(request)
         for other, another in enumerate(planning.requests)
-        if other != number
+        if other > number
     )
 
 
@@ -637,6 +674,8 @@ def _put_back_last(planning: _Planning) -> None:
 
 def _undo(planning: _Planning, number: int, request: Request) -> None:
     steps = past.to_undo(request, planning.tracker.state)
+    if request.reading.get("list_name") is not None:
+        steps = [step for step in steps if step.action == "action_add_to_list"]
     if not steps:
         planning.report(request, "nothing_to_undo")
         return
@@ -826,6 +865,8 @@ def _reschedule(planning: _Planning, number: int, request: Request) -> None:
     """ "Make that ten": the newest plan, alarm or reminder at another time."""
     if _later(planning, number, request):
         return
+    if _change_last_timer(planning, number, request):
+        return
     due = _new_time(planning, request)
     waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
     if due is None:
@@ -834,6 +875,28 @@ def _reschedule(planning: _Planning, number: int, request: Request) -> None:
         _move_plans(planning, number, request, waiting, due)
     elif not _move_clockwork(planning, number, request, due):
         planning.report(request, "nothing_planned")
+
+
+def _change_last_timer(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether a timer came last, and now has another length; a number alone counts in its unit."""
+    step = _last_step(planning)
+    timer = _clock_of(planning, step) if step is not None and step.action == "action_start_timer" else None
+    wanted = _new_length(request.reading, timer.seconds or 0) if timer is not None else None
+    if timer is None or wanted is None:
+        return False
+    slots: dict[str, Value] = {"timer": timer.id, "seconds": whole(wanted)}
+    _add_step(planning, (number, 0), request, Draft("action_change_timer", slots), Timing())
+    return True
+
+
+def _new_length(reading: Reading, old: float) -> float | None:
+    said, moment, amount = reading.get("length"), reading.get("moment"), reading.get("amount")
+    if isinstance(said, Moment):
+        return length(said)
+    if isinstance(moment, Moment) and moment.minute is None and moment.meridiem is None:
+        amount = moment.hour
+    unit = next(unit for unit in (3600, 60, 1) if old % unit == 0)
+    return amount * unit if isinstance(amount, int | float) else None
 
 
 def _later(planning: _Planning, number: int, request: Request) -> bool:

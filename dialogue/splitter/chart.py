@@ -104,6 +104,12 @@ class Chart:
         kept = [word for word in words if word not in self.grammar.small_words]
         return bool(kept) and all(word in self.grammar.items for word in kept)
 
+    def begins_listed(self, start: int, end: int) -> bool:
+        """Whether the stretch begins with a known item that is no verb ("the yogurt the kids like")."""
+        words = (token.word for token in self.text.tokens[start:end])
+        first = next((word for word in words if word not in self.grammar.small_words), "")
+        return first in self.grammar.items and first not in self.grammar.words.get("verbs", ())
+
     def things_end(self) -> frozenset[int]:
         """Where a name or place ends."""
         if self._things is None:

@@ -247,9 +247,10 @@ class Search:
     def _cut_short(self, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
         ends = [end for end in self.chart.alive[start] if end > start and end in self.chart.cuts]
-        if not ends:
+        if not ends or start in self.chart.joints:
             return
-        whole = {core.end for core in self.chart.requests(start)}
+        cores = self.chart.requests(start)
+        whole = {core.end for core in cores if not core.readings[0].block.extra.get("incomplete")}
         for end in ends:
             if end not in whole:
                 inside = sum(at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end))

@@ -123,7 +123,7 @@ class Splicer:
             return None
         length = new[1] - new[0]
         kind = _leaning(last, whole.readings[0], place.cut, length)
-        listed = chart.all_listed(*new)
+        listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
         if not correcting and self._moved(last, whole, place.cut, length):
@@ -188,8 +188,7 @@ class Splicer:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
         things, effort = chart.things_end(), _Effort()
         for middle, state in chart.alive[start].items():
-            ends_thing = middle in things or middle in chart.joints
-            if middle == start or not ends_thing or self._complete(state):
+            if middle == start or middle not in things or self._complete(state):
                 continue
             for cut in range(start, middle):
                 head = chart.alive[start].get(cut)
@@ -209,7 +208,7 @@ class Splicer:
                 effort.left -= 1
                 if effort.left < 0:
                     return
-                if end == begin:
+                if end == begin or (joined and chart.words(begin, begin + 1).casefold() in self._verbs):
                     continue
                 if self.grammar.sorted(reached.accepts).requests:
                     if joined and end in chart.bounds:
