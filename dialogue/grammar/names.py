@@ -53,7 +53,7 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
 
 
 def _kindred(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
-    """ "The hallway one", "the bedside one": of the kind spoken of last, told by its place or a word of its name."""
+    """ "The hallway one", "the bedside one": of the kind spoken of last, by its place or a word of its name."""
     places = {name for place in home.areas.values() for name in (place.name, *place.aliases)}
     parts = {
         word

@@ -35,7 +35,9 @@ from dialogue.grammar.network import WILDCARD, ListArc, Symbol
 from dialogue.grammar.paths import NOTHING, paths_of
 from dialogue.grammar.tokens import tokenize
 
-HOME_LISTS = frozenset({"name", "name_word", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
+HOME_LISTS = frozenset(
+    {"name", "name_word", "area", "floor", "list_name", "moment", "length", "ordinal", "number"}
+)
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
 _MOST_EXPANSIONS = 400
 

@@ -78,7 +78,9 @@ def changes(state: ContextState, steps: Sequence[Step]) -> list[dict[str, object
 def _changed_nothing(effect: Effect) -> bool:
     """Whether everything was as it was set already."""
     before = effect.before
-    return bool(before) and all(before.get(name) == value for name, value in effect.change.items())
+    return before is not None and all(
+        name in before and before[name] == value for name, value in effect.change.items()
+    )
 
 
 def planned(state: ContextState) -> list[Step]:

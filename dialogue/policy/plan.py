@@ -414,8 +414,9 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         return  # said twice in one breath
     _supersede(planning, request, draft)
     number, position = place
-    position += len(planning.of_request.get(number, ())) if position == 0 else 0
-    step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
+    taken = {step.id for step in planning.steps}
+    while (step_id := f"{planning.prefix}.{number + 1}.{position + 1}") in taken:
+        position += 1
     schedule = _schedule(planning, number, request, found)
     ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
     step = Step(
@@ -443,7 +444,8 @@ def _supersede(planning: _Planning, request: Request, draft: Draft) -> None:
     for step in planning.steps:
         old = step.slots.get("change")
         same = isinstance(old, dict) and old.keys() == change.keys() and step.schedule is None
-        if same and step.slots.get("targets") == draft.slots.get("targets") and step.id.startswith(planning.prefix):
+        same = same and step.id.startswith(planning.prefix)
+        if same and step.slots.get("targets") == draft.slots.get("targets"):
             planning.steps.remove(step)
             planning.events = [one for one in planning.events if getattr(one, "step", None) is not step]
             return
@@ -615,11 +617,16 @@ def _same(planning: _Planning, number: int, request: Request) -> None:
     if earlier is None:
         planning.report(request, "no_antecedent")
         return
-    first = number - 1
-    while request.intent == "Same" and first > 0 and _one_go(planning.requests[first - 1], planning.requests[first]):
-        first -= 1
-    for one in (*planning.requests[max(first, 0) : max(number - 1, 0)], earlier):
+    for one in (*_said_with(planning, number - 1 if request.intent == "Same" else 0), earlier):
         _same_as(planning, number, request, one)
+
+
+def _said_with(planning: _Planning, number: int) -> tuple[Request, ...]:
+    """The requests that were said in one go with this one, before it."""
+    first = number
+    while first > 0 and _one_go(planning.requests[first - 1], planning.requests[first]):
+        first -= 1
+    return planning.requests[max(first, 0) : max(number, 0)]
 
 
 def _one_go(one: Request, two: Request) -> bool:

@@ -524,6 +524,8 @@ def _list_just_used(scene: Scene) -> str | None:
 def _is_for_a_list(scene: Scene, said: str) -> bool:
     """Whether "add ..." speaks of a list without a word of it: one was just used, or all are things to buy."""
     known = {str(item) for item in scene.words.get("items", ())}  # type: ignore[union-attr]
+    if any(listed.name.casefold() in said.casefold() for listed in scene.home.lists.values()):
+        return False  # more was said than what is to be added
     return _list_just_used(scene) is not None or all(item in known for item in items(said, scene.words))
 
 

@@ -79,7 +79,9 @@ class _Assembly:
     def _unexplained(self, item: Item, previous: Item | None) -> None:
         word = self.chart.words(item.start, item.end)
         if not self.stray:
-            after_request = previous is not None and (previous.kind in _DONE or previous.kind == "but")
+            after_request = previous is not None and previous.kind in _DONE
+            if previous is not None and previous.kind == "but":
+                after_request = word in self.grammar.words.get("binding", ())  # "... but at forty"
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             self.touching = (after_request and not self._opens(word)) or unlinked
         self.stray.append(word)

@@ -122,7 +122,6 @@ class Splicer:
         if whole is None:
             return None
         length = new[1] - new[0]
-        kind = _leaning(last, whole.readings[0], place.cut, length)
         listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
@@ -131,10 +130,12 @@ class Splicer:
         if self._begins_another(chart, whole, new, place.cut):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
-        if place.cut == base.size and (open_words or kind != "narrows"):
+        if place.cut == base.size and (
+            open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
+        ):
             return None  # only a place is added behind a request ("no on the radio")
         changes = _changes(last, whole.readings[0])
-        if kind == "narrows" and changes and not correcting:
+        if changes and self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length)):
             return None
         if not (correcting or listed) and open_words and open_words >= length - 1:
             return None
@@ -147,6 +148,7 @@ class Splicer:
         if open_words and chart.words(new[0], new[0] + 1).casefold() in self._verbs:
             cost += OPENS_WITH_VERB
         rank = cost + (REPLACED * replaced if correcting else 0.0)
+        kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
         return rank, cost, replace(whole, readings=readings, leaning=kind, changes=changes)
 
@@ -157,6 +159,17 @@ class Splicer:
             return False
         old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
+
+    def _only_places(self, last: Core, scored: ScoredReading, text: Text, new: tuple[int, int]) -> bool:
+        """Whether a fragment says nothing but where or with what ("in the kitchen"), of the same request."""
+        cut, length = new
+        end = cut + length
+        old = _reading_of(last)
+        if old is None or old.intent != scored.reading.intent:
+            return False
+        inside = {at for first, last in scored.places for at in range(first, last) if cut <= first and last <= end}
+        others = [at for at in range(cut, end) if at not in inside]
+        return bool(inside) and not any(text.lattice[at] for at in others) and not scored.wild_inside(cut, end)
 
     def _begins_another(self, chart: Chart, whole: Core, new: tuple[int, int], cut: int) -> bool:
         """Whether a verb alone would be taken from the thing it was said of ("... and turn on | the lamp")."""
