@@ -94,6 +94,7 @@ class RulePolicy:
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
         for dropped in utterance.dropped:
             scene.groups.append(devices_of(dropped, scene))
+        utterance = _answered_in_words(planning, utterance)
         unexplained = _answer(planning, utterance)
         for number, request in _in_order(utterance.requests):
             _plan_request(planning, number, request)
@@ -125,6 +126,14 @@ def _in_order(requests: Sequence[Request]) -> list[tuple[int, Request]]:
 
 
 # --- answers ----------------------------------------------------------------------------
+
+
+def _answered_in_words(planning: _Planning, utterance: Utterance) -> Utterance:
+    """Where a question asks for words, words that only half make a request are the answer as a whole."""
+    doubtful = utterance.unexplained and utterance.requests and all(one.held for one in utterance.requests)
+    if doubtful and any(question.slot in ("text", "items") for question in planning.open_questions()):
+        return replace(utterance, requests=(), unexplained=(utterance.text,))
+    return utterance
 
 
 def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
@@ -412,7 +421,8 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         and not found.goes_back
     ):
         return  # said twice in one breath
-    _supersede(planning, request, draft)
+    if found.schedule is None:
+        _supersede(planning, request, draft)
     number, position = place
     taken = {step.id for step in planning.steps}
     while (step_id := f"{planning.prefix}.{number + 1}.{position + 1}") in taken:
@@ -436,10 +446,15 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         _add_reverse(planning, number, step, found)
 
 
+_LEVELS = frozenset({"brightness", "color", "volume", "speed", "temperature"})
+
+
 def _supersede(planning: _Planning, request: Request, draft: Draft) -> None:
     """A level said again of what was just named ("... but that one at fifty") takes the place of the first."""
     change, name = draft.slots.get("change"), request.reading.get("name")
-    if not isinstance(name, dict) or "pronoun" not in name or not isinstance(change, dict) or "state" in change:
+    if not isinstance(name, dict) or "pronoun" not in name or not isinstance(change, dict):
+        return
+    if not change.keys() <= _LEVELS:
         return
     for step in planning.steps:
         old = step.slots.get("change")

@@ -38,7 +38,8 @@ class _Assembly:
     """The walk over the items of a path.
 
     ``prefix`` holds operators that wait for their request, ``fronted`` times and conditions said before it,
-    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run.
+    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run, ``loose`` times that no
+    request has followed yet.
     """
 
     grammar: Grammar
@@ -60,6 +61,7 @@ class _Assembly:
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
     told_when: str = ""
+    loose: list[When] = field(default_factory=list)
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -208,6 +210,7 @@ class _Assembly:
                     draft.when.append(when)
         else:
             self.fronted.append(when)
+            self.loose.append(when)
 
     def _requalify(self, when: When) -> None:
         """ "At eight, no, at nine": the new time takes the place of the one said before."""
@@ -229,6 +232,7 @@ class _Assembly:
     def close(self) -> None:
         """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
         if self.drafts:
+            self.unexplained += [when.text for when in self.loose]
             return
         self.unexplained += [one.core.meant for one in self.left_out]
         for when in self.corrected:
@@ -250,6 +254,7 @@ class _Assembly:
 
     def _request(self, core: Core) -> None:
         prefix, self.prefix = self.prefix, []
+        self.loose = []
         spliced = core.kind == "fragment" and self.last is not None
         if not spliced:
             self.group += 1

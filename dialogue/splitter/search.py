@@ -119,6 +119,8 @@ class Search:
 
     def _hanging(self, path: Path) -> bool:
         """Whether a time was said that goes with no request and answers nothing ("and at six")."""
+        if path.joined and path.item is not None and path.item.kind == "when":
+            return not self.chart.answering
         if self.chart.answering or self.remembered is None or not _nothing_said(path):
             return False
         kinds = {item.kind for item in path.items()}
