@@ -24,8 +24,7 @@ class Core:
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
     turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what
-    a fragment brings: ``another`` thing, only a ``value``, or a place that ``narrows`` the request; ``changes``
-    that more than its things and places is different.
+    a fragment brings: ``another`` thing, only a ``value``, or a place that ``narrows`` the request.
     """
 
     start: int
@@ -35,7 +34,6 @@ class Core:
     kind: str = "full"
     base: Request | None = None
     leaning: str = ""
-    changes: bool = False
 
 
 @dataclass(slots=True, eq=False)

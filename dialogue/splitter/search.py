@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dialogue.splitter.chart import CORRECTIONS, Chart, Core, Item
-from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer, changes
 
 BARE_NAME = 0.8
 ANSWER = 0.5
@@ -230,7 +230,7 @@ class Search:
                 continue
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
-            if leaving_out and (core.readings[0].wild_tokens or core.changes):
+            if leaving_out and (core.readings[0].wild_tokens or changes(path.last, core.readings[0])):
                 continue
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
 

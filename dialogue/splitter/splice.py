@@ -134,8 +134,8 @@ class Splicer:
             open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
         ):
             return None  # only a place is added behind a request ("no on the radio")
-        changes = _changes(last, whole.readings[0])
-        if changes and self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length)):
+        only_places = self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length))
+        if only_places and changes(last, whole.readings[0]):
             return None
         if not (correcting or listed) and open_words and open_words >= length - 1:
             return None
@@ -150,7 +150,7 @@ class Splicer:
         rank = cost + (REPLACED * replaced if correcting else 0.0)
         kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
-        return rank, cost, replace(whole, readings=readings, leaning=kind, changes=changes)
+        return rank, cost, replace(whole, readings=readings, leaning=kind)
 
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
@@ -326,7 +326,7 @@ def _places(reading: Reading) -> list[tuple[str, str]]:
     return sorted((entity.name, str(entity.value)) for entity in named)
 
 
-def _changes(last: Core, new: ScoredReading) -> bool:
+def changes(last: Core, new: ScoredReading) -> bool:
     """Whether a fragment asks for something else, not only of something else."""
     old = _reading_of(last)
     return old is None or _values(old) != _values(new.reading)
