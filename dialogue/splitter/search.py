@@ -121,7 +121,7 @@ class Search:
         """Whether a time was said that goes with no request and answers nothing ("and at six")."""
         if path.joined and path.item is not None and path.item.kind == "when":
             return not self.chart.answering
-        if self.chart.answering or self.remembered is None or not _nothing_said(path):
+        if self.chart.answering or not _nothing_said(path):
             return False
         kinds = {item.kind for item in path.items()}
         return "when" in kinds and not kinds & CORRECTIONS
