@@ -141,6 +141,8 @@ class Sayable:
             case "name":
                 named = [one for one in home.devices.values() if not domains or one.domain in domains]
                 yield from (one.name for one in named)
+            case "name_word":
+                yield from (one.name.split()[0] for one in home.devices.values() if " " in one.name)
             case "area":
                 yield from (place.name for place in home.areas.values())
             case "floor":

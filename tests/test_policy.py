@@ -324,7 +324,7 @@ def test_what_only_one_of_two_close_readings_would_do_is_asked_about(desk: Desk)
 
 
 def test_a_no_leaves_the_doubtful_step_undone(desk: Desk) -> None:
-    other = Utterance("kettle on", (), cost=1.0)
+    other = Utterance("kettle on", (FAN_ON,), cost=1.0)
     (asked,) = desk.take(Utterance("kettle on", (KETTLE_ON,), cost=1.0, runners_up=(other,))).steps
     assert desk.hear("no").steps == ()
     assert desk.tracker.state.steps[asked.id].status == "cancelled"

@@ -56,6 +56,7 @@ class Grammar:
         self.joins = any(block.kind == "operator" and block.intent in CONNECTIVES for block in main.blocks)
         self._scope_words = frozenset(words.get("scope", ()))
         self._hesitations = frozenset(words.get("hesitations", ()))
+        self._ones = frozenset(words.get("ones", ()))
         self.items = frozenset(words.get("items", ()))
         self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
@@ -148,6 +149,8 @@ class Grammar:
         spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
         trees = (self._static_tree, self._home_tree)
         rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at], self._scope_words) for at in places]
+        for at in self._pronouns(bare, rows):
+            rows[at] = _row(self.main, bare, at, trees, (), ordinals[at], self._scope_words)
         if self.main.compiled.skips:
             rows = [(*row, *self._skipped(bare, at)) for at, row in enumerate(rows)]
         for said in spoken:
@@ -156,6 +159,11 @@ class Grammar:
         dangling = tuple(DANGLING_TEXT if key in self.unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
         return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken, source=source)
+
+    def _pronouns(self, tokens: Sequence[Token], rows: Sequence[Sequence[Stretch]]) -> set[int]:
+        """Where "one" is no number but stands for a thing ("the hallway one")."""
+        ends = {stretch.end for at, row in enumerate(rows) for stretch in row if stretch.end > at + 1}
+        return {at for at, token in enumerate(tokens) if token.word in self._ones and at + 1 in ends}
 
     def inside_numbers(self, text: Text) -> set[int]:
         """Positions that cut a spoken number in two ("twenty | two")."""

@@ -48,6 +48,8 @@ class Found:
 
 
 SPLIT_COST = 0.2
+SHORTEST_SPLIT = 5
+"""The fewest letters of a word that may be written in two, unless letter by letter: "no on" is no noon."""
 
 
 class ValueTree:
@@ -110,5 +112,5 @@ def _onward(
         if word not in node.beginnings:
             return
         word += tokens[following].word
-        if word in node.branches:
+        if word in node.branches and (len(word) >= SHORTEST_SPLIT or len(tokens[position].word) == 1):
             yield node.branches[word], following + 1, cost + SPLIT_COST

@@ -340,7 +340,8 @@ class Machine:
     def _dangling(self, text: Text, capture: Capture) -> float:
         """What it costs that an open slot ends where it does ("call mum and", "i would")."""
         cost = text.dangling[capture.end - 1] if text.dangling else 0.0
-        if capture.aside and (cost or text.tokens[capture.end - 1].word in self.leading):
+        leads = text.tokens[capture.end - 1].word in self.leading and capture.end < len(text.tokens)
+        if capture.aside and (cost or leads):
             return ASIDE_COST + ASIDE_COST
         return cost
 

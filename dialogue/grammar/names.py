@@ -18,6 +18,8 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
             yield spelling, ListValue("name", device.name, device.domain)
+            for word in spelling.casefold().split()[:-1]:
+                yield word, ListValue("name_word", word)
     for kind, places in (("area", home.areas), ("floor", home.floors)):
         for place in places.values():
             for spelling in (place.name, *place.aliases):
@@ -26,6 +28,8 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
         for spelling in (listed.name, *listed.aliases):
             yield spelling, ListValue("list_name", listed.name)
             yield spelling, ListValue("name", listed.name, "todo")
+    yield from _kindred(home, words)
+    yield from _pairs(home, words)
     yield from _nouns(home, words)
     yield from _pronouns(words)
     yield from _wholes(words)
@@ -50,6 +54,43 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
             yield from _forms(noun, {"noun": noun}, domain, plural, others)
     for noun, domain in kinds.items():
         yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural, others)
+
+
+def _kindred(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """ "The hallway one", "the bedside one": of the kind spoken of last, by its place or a word of its name."""
+    places = {name for place in home.areas.values() for name in (place.name, *place.aliases)}
+    parts = {
+        word
+        for device in home.devices.values()
+        for spelling in (device.name, *device.aliases)
+        for word in spelling.casefold().split()[:-1]
+    }
+    for one in words.get("ones", ()):
+        for place in places:
+            yield f"{place} {one}", ListValue("name", {"kin": "place", "word": place}, None, PRONOUN_COST)
+        for word in parts - {place.casefold() for place in places}:
+            yield f"{word} {one}", ListValue("name", {"kin": "word", "word": word}, None, PRONOUN_COST)
+
+
+def _pairs(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """ "The front and the back door": two names of one kind that share their noun."""
+    plural, articles = str(words.get("plural", "")), ("", *(f"{word} " for word in words.get("pair_articles", ())))
+    named = [
+        (device, *spelling.casefold().rpartition(" ")[::2])
+        for device in home.devices.values()
+        for spelling in (device.name, *device.aliases)
+        if " " in spelling
+    ]
+    for first, one, head in named:
+        for second, two, noun in named:
+            if first is second or noun != head or first.domain != second.domain:
+                continue
+            value = {"each": [first.name, second.name]}
+            for joiner in words.get("item_joiners", ()):
+                for article in articles:
+                    for ending in {"", plural}:
+                        said = f"{one} {joiner} {article}{two} {head}{ending}"
+                        yield said, ListValue("name", value, first.domain, NOUN_COST)
 
 
 def _wholes(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:

@@ -37,7 +37,9 @@ from dialogue.grammar.paths import NOTHING, paths_of
 from dialogue.grammar.tokens import Writing, tokenize
 from dialogue.learned.examples import Lessons, add_nlu
 
-HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
+HOME_LISTS = frozenset(
+    {"name", "name_word", "area", "floor", "list_name", "moment", "length", "ordinal", "number"}
+)
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
 _MOST_EXPANSIONS = 400
 

@@ -75,7 +75,16 @@ def changes(state: ContextState, steps: Sequence[Step]) -> list[dict[str, object
         {"target": effect.target, "change": dict(effect.change), "before": dict(effect.before or {})}
         for step in steps
         for effect in _changes(state, step)
+        if not _changed_nothing(effect)
     ]
+
+
+def _changed_nothing(effect: Effect) -> bool:
+    """Whether everything was as it was set already."""
+    before = effect.before
+    return before is not None and all(
+        name in before and before[name] == value for name, value in effect.change.items()
+    )
 
 
 def planned(state: ContextState) -> list[Step]:
@@ -90,13 +99,23 @@ def to_cancel(request: Request, scene: Scene) -> list[Step]:
     if reading.get("scope") == "all":
         return waiting
     if reading.get("name") is not None and not _pronoun(reading):
-        ids = set(find(scene, reading, lambda device: True).ids)
+        found = find(scene, reading, lambda device: True)
+        ids = {*found.ids, *found.choices}
         return [step for step in waiting if ids & set(_targets(step))]
     newest = _newest(scene.state, waiting)
     which = reading.get("which")
     if isinstance(which, int):
         return _nth(_by_request(newest), which)
     return newest
+
+
+def nth(state: ContextState, which: int, steps: Sequence[Step]) -> list[Step]:
+    """The steps of the n-th request (-1: the last) among some steps: of the newest turn that set up several,
+    else of all turns."""
+    groups = _by_request(_newest(state, steps))
+    if len(groups) < 2:
+        groups = _by_request(steps)
+    return _nth(groups, which)
 
 
 def _pronoun(reading: Reading) -> bool:

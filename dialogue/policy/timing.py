@@ -36,9 +36,16 @@ class Timing:
 def timing(request: Request, scene: Scene) -> Timing:
     """The timing of a request."""
     found = Timing()
+    lasts = any(when.kind in ("for", "until") for when in request.when)
     for when in sorted(request.when, key=lambda when: when.kind == "until"):  # an end counts from its beginning
-        found = _with(found, when, scene)
+        if not (lasts and _meanwhile(when)):
+            found = _with(found, when, scene)
     return found
+
+
+def _meanwhile(when: When) -> bool:
+    """ "For ten minutes while I am on the phone": the length is what counts."""
+    return when.condition is not None and when.condition.attribute == "meanwhile"
 
 
 def _with(timing: Timing, when: When, scene: Scene) -> Timing:

@@ -14,13 +14,13 @@ from dialogue.grammar.grammar import Grammar
 from dialogue.grammar.proposals import Proposer
 from dialogue.splitter.assembly import assemble
 from dialogue.splitter.chart import Chart, Charts, Core, Item
-from dialogue.splitter.search import CLOSE, Path, Search, final_cost
+from dialogue.splitter.search import CLOSE, Path, Search
 from dialogue.splitter.splice import Splicer
 from dialogue.types import Hypothesis, Request, Utterance
 
 __all__ = ["GrammarSplitter"]
 
-A_CLOSE_CALL = 0.05
+A_CLOSE_CALL = 0.02
 """How far behind the best a reading may be that is worth asking about."""
 
 MOST_RUNNERS_UP = 3
@@ -61,7 +61,7 @@ class GrammarSplitter:
         """The best reading of a text and those at most ``margin`` behind it that would act differently."""
         search, path = self._searched(text, state)
         chart = search.chart
-        utterance = assemble(self.grammar, chart, path.items(), final_cost(path) + worse)
+        utterance = assemble(self.grammar, chart, path.items(), search.whole_cost(path) + worse)
         known = [acts(utterance)]
         runners_up: list[Utterance] = []
         for cost, items in search.runners_up(margin):

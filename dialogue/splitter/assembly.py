@@ -41,7 +41,8 @@ class _Assembly:
     """The walk over the items of a path.
 
     ``prefix`` holds operators that wait for their request, ``fronted`` times and conditions said before it,
-    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run.
+    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run, ``loose`` times that no
+    request has followed yet.
     """
 
     grammar: Grammar
@@ -64,6 +65,7 @@ class _Assembly:
     told: bool = False
     told_when: str = ""
     time_span: tuple[int, int] = (0, 0)
+    loose: list[When] = field(default_factory=list)
 
     def walk(self, items: list[Item]) -> None:
         previous: Item | None = None
@@ -84,6 +86,8 @@ class _Assembly:
         word = self.chart.words(item.start, item.end)
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
+            if previous is not None and previous.kind == "but":
+                after_request = word in self.grammar.words.get("binding", ())  # "... but at forty"
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             apart = self._opens(word) and not self._awaits(word, previous, item.start)
             self.touching = (after_request and not apart) or unlinked
@@ -148,6 +152,7 @@ class _Assembly:
                     self.joined = "and"
                 self.joined = ""
             case "and" | "then" | "but":
+                self._answer_times()
                 self.joined = item.kind
             case "when":
                 assert item.spoken is not None
@@ -233,6 +238,7 @@ class _Assembly:
                     draft.when.append(when)
         else:
             self.fronted.append(when)
+            self.loose.append(when)
 
     def _requalify(self, when: When) -> None:
         """ "At eight, no, at nine": the new time takes the place of the one said before."""
@@ -244,10 +250,19 @@ class _Assembly:
             kept = [one for one in draft.when if _sort(one) != _sort(when)]
             draft.when = [*kept, when]
 
+    def _answer_times(self) -> None:
+        """ "At seven and turn the tv down": where a question is open, a time before the "and" answers it."""
+        if self.chart.answering and not self.drafts and not self.prefix:
+            for when in self.fronted:
+                self._stand_alone("Inform", when)
+            self.fronted = []
+
     def close(self) -> None:
         """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
         if self.drafts:
+            self.unexplained += [when.text for when in self.loose]
             return
+        self.unexplained += [one.core.meant for one in self.left_out]
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
         for when in self.fronted:
@@ -267,6 +282,7 @@ class _Assembly:
 
     def _request(self, core: Core) -> None:
         prefix, self.prefix = self.prefix, []
+        self.loose = []
         spliced = core.kind == "fragment" and self.last is not None
         if not spliced:
             self.group += 1
@@ -302,7 +318,8 @@ class _Assembly:
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
         draft.negated = "not" in prefix
-        if spliced and self.joined != "but" and self.last is not None and self.last.negated:
+        contrasted = self.joined == "but" or "only" in prefix
+        if spliced and not contrasted and self.last is not None and self.last.negated:
             draft.negated = True
         intent = draft.core.readings[0].reading.intent if draft.core.readings else ""
         if "correct" in prefix and not draft.negated and intent not in _SPARING:

@@ -66,7 +66,8 @@ class Chart:
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
     open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
     and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
-    end, ``proposed`` the requests of another reader by their starts.
+    end, ``proposed`` the requests of another reader by their starts. Nothing ends ``inside_numbers`` ("a hundred |
+    and ten"); titles may end at ``asides``, where a remark begins.
     """
 
     grammar: Grammar
@@ -81,6 +82,8 @@ class Chart:
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
     proposed: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    inside_numbers: frozenset[int] = frozenset()
+    asides: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
@@ -91,6 +94,10 @@ class Chart:
 
     def words(self, start: int, end: int) -> str:
         return self.text.words(start, end)
+
+    def kinds_inside(self, start: int, end: int) -> set[str]:
+        """The kinds of operators that lie inside a stretch, behind its first token."""
+        return {item.kind for at in range(start, end) for item in self.operators[at] if item.end < end}
 
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
@@ -105,6 +112,12 @@ class Chart:
         words = [token.word for token in self.text.tokens[start:end]]
         kept = [word for word in words if word not in self.grammar.small_words]
         return bool(kept) and all(word in self.grammar.items for word in kept)
+
+    def begins_listed(self, start: int, end: int) -> bool:
+        """Whether the stretch begins with a known item that is no verb ("the yogurt the kids like")."""
+        words = (token.word for token in self.text.tokens[start:end])
+        first = next((word for word in words if word not in self.grammar.small_words), "")
+        return first in self.grammar.items and first not in self.grammar.words.get("verbs", ())
 
     def things_end(self) -> frozenset[int]:
         """Where a name or place ends."""
@@ -133,16 +146,19 @@ class Chart:
         """The requests that begin at a token; what negates others ("nicht") is none itself."""
         negations = {item.end for item in self.operators[start] if item.kind == "not"}
         for end, state in self.alive[start].items():
-            if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
+            if end == start or end in self.inside_numbers:
                 continue
             if self._goes_on(end):
+                continue
+            aside = end > start + 1 and end not in self.bounds and self._open(state)
+            if aside and end not in self.asides:
                 continue
             found = self.grammar.sorted(state.accepts)
             requests = () if end in negations else found.requests
             for templates in (requests, found.answers if self.answering else ()):
                 readings = self.grammar.readings(self.text, start, end, templates) if templates else []
                 readings = [one for one in readings if not self._overreaches(start, end, one)]
-                if readings:
+                if readings and not (aside and readings[0].dictated):
                     yield Core(start, end, self.words(start, end), tuple(readings))
 
     def _overreaches(self, start: int, end: int, scored: ScoredReading) -> bool:
@@ -334,8 +350,10 @@ class Charts:
         pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
         chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
+        chart.asides = frozenset(item.start for item in items if item.kind == "remark")
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
-        chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
+        chart.inside_numbers = frozenset(self.grammar.inside_numbers(chart.text))
+        chart.bounds = frozenset(bounds - chart.inside_numbers)
         return chart
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dialogue.splitter.chart import Chart, Core, Item
-from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer
+from dialogue.splitter.chart import CORRECTIONS, Chart, Core, Item
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer, changes
 
 BARE_NAME = 0.8
 ANSWER = 0.5
@@ -22,8 +22,10 @@ CUT_SHORT, CUT_INSIDE = 1.3, 1.2
 DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
+OF_EARLIER = 0.06
 OVER_REQUEST = 0.5
 UNSAID = 1.0
+SECOND_ANSWER = 1.0
 DOUBTFUL = 2.0
 PART_OF_TEXT = 2.0
 CLOSE = 1.0
@@ -106,28 +108,28 @@ class Search:
     def best(self) -> Path:
         """The cheapest path over all tokens."""
         paths = self._paths(splicing=False, skipping=False)
-        if not paths or self._doubtful(min(paths, key=final_cost)):
+        if not paths or self._doubtful(min(paths, key=self.whole_cost)):
             paths = self._paths(splicing=True, skipping=True)
         self.last_paths = paths
-        return min(paths, key=final_cost)
+        return min(paths, key=self.whole_cost)
 
     def runners_up(self, margin: float) -> Iterator[tuple[float, list[Item]]]:
         """Other readings that cost at most ``margin`` more than the best: costs and items, the cheapest first.
 
         They leave the best path at one place: where it ends, or where a rival reached one of its steps.
         """
-        best = min(self.last_paths, key=final_cost)
-        found = [(final_cost(path), path.items()) for path in self.last_paths if path is not best]
+        best = min(self.last_paths, key=self.whole_cost)
+        found = [(self.whole_cost(path), path.items()) for path in self.last_paths if path is not best]
         rest: list[Item] = []
         path: Path | None = best
         while path is not None:
             if path.rival is not None:
                 more = path.rival.cost - path.cost
-                found.append((final_cost(best) + more, [*path.rival.items(), *rest]))
+                found.append((self.whole_cost(best) + more, [*path.rival.items(), *rest]))
             if path.item is not None:
                 rest.insert(0, path.item)
             path = path.before
-        limit = final_cost(best) + min(margin, CLOSE)
+        limit = self.whole_cost(best) + min(margin, CLOSE)
         yield from sorted((way for way in found if way[0] <= limit), key=lambda way: way[0])
 
     def _paths(self, *, splicing: bool, skipping: bool) -> list[Path]:
@@ -143,8 +145,23 @@ class Search:
                     _extend(layers, path, _skip(path))
         return list(layers[-1].values())
 
+    def whole_cost(self, path: Path) -> float:
+        """What a path costs that ends with the text, times that go with nothing counted as unexplained."""
+        return final_cost(path) + (UNEXPLAINED if self._hanging(path) else 0.0)
+
+    def _hanging(self, path: Path) -> bool:
+        """Whether a time was said that goes with no request and answers nothing ("and at six")."""
+        if path.joined and path.item is not None and path.item.kind == "when":
+            return not self.chart.answering
+        if self.chart.answering or not _nothing_said(path):
+            return False
+        kinds = {item.kind for item in path.items()}
+        return "when" in kinds and not kinds & CORRECTIONS
+
     def _doubtful(self, path: Path) -> bool:
         """Whether a path over whole requests deserves a second look with fragments and unexplained words."""
+        if self._hanging(path):
+            return True
         return bool(path.prefix or self.chart.cuts) or any(self._doubtful_item(item) for item in path.items())
 
     def _doubtful_item(self, item: Item) -> bool:
@@ -179,11 +196,23 @@ class Search:
                 continue
             if operator.kind == "scratch" and _nothing_said(path):
                 continue
+            if operator.kind == "remark" and self._inside_longer(path):
+                continue
+            if operator.kind == "correct" and _nothing_said(path):
+                operator = replace(operator, cost=operator.cost + OF_EARLIER)
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
         if "correct" in path.prefix and _lasted(path):
             yield from self.chart.lengths.get(path.position, ())
+
+    def _inside_longer(self, path: Path) -> bool:
+        """Whether the request just said may go on here ("undo | the second one"): then nothing else begins."""
+        last = path.last
+        if path.clause != "done" or last is None or last.kind != "full":
+            return False
+        longer = (core for core in self.chart.requests(last.start) if core.end > path.position)
+        return any(not core.readings[0].wild_tokens for core in longer)
 
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
@@ -201,7 +230,10 @@ class Search:
             best = core.readings[0]
             quoted = not self._joins or (best.wild_tokens and best.reading.intent in self._verbatim)
             ends = "quoted" if quoted else "done"
-            yield Item("request", core.start, core.end, _request_cost(core), core, ends=ends)
+            cost = _request_cost(core)
+            if best.block.kind == "answer" and _answered(path):
+                cost += SECOND_ANSWER
+            yield Item("request", core.start, core.end, cost, core, ends=ends)
 
     def _may_splice(self, path: Path) -> bool:
         if path.last is None:
@@ -232,13 +264,20 @@ class Search:
         negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
-            if extra and core.leaning != "another":
+            if extra and core.leaning != "another" and not self._adds_place(path, core):
                 continue
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
-            if leaving_out and core.readings[0].wild_tokens:
+            if leaving_out and (core.readings[0].wild_tokens or changes(path.last, core.readings[0])):
                 continue
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
+
+    def _adds_place(self, path: Path, core: Core) -> bool:
+        """Whether all that is said is a place for the request of the turn before ("in the kitchen too")."""
+        if core.leaning != "narrows" or path.last is not self.remembered or path.prefix:
+            return False
+        end, size = core.end, self.chart.size
+        return end == size or any(one.kind == "filler" and one.end == size for one in self.chart.operators[end])
 
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:
@@ -253,9 +292,10 @@ class Search:
     def _cut_short(self, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
         ends = [end for end in self.chart.alive[start] if end > start and end in self.chart.cuts]
-        if not ends:
+        if not ends or start in self.chart.joints:
             return
-        whole = {core.end for core in self.chart.requests(start)}
+        cores = self.chart.requests(start)
+        whole = {core.end for core in cores if not core.readings[0].block.extra.get("incomplete")}
         for end in ends:
             if end not in whole:
                 inside = sum(at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end))
@@ -292,9 +332,9 @@ def _followed(path: Path, item: Item) -> Path | None:
     match item.kind:
         case "filler":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
-        case "remark" if not path.prefix:
+        case "remark" if not path.prefix or path.prefix == ("correct",):
             cost += PART_OF_TEXT if _text_goes_on(path) else 0.0
-            return Path(end, cost, path, item, path.last, "told")
+            return Path(end, cost, path, item, path.last, "told", False, path.prefix)
         case "when" | "condition" if path.clause == "told":
             return Path(end, cost, path, item, path.last, "told")
         case "unexplained":
@@ -363,6 +403,11 @@ def final_cost(path: Path) -> float:
     """What a path costs that ends with the text: operators left hanging cost extra."""
     trailing = TRAILING_JOINER if path.joined and path.clause == "start" else 0.0
     return path.cost + DANGLING * len(path.prefix) + trailing
+
+
+def _answered(path: Path) -> bool:
+    """Whether what stands right before is an answer: what could be a request is then hardly another."""
+    return path.last is not None and bool(path.last.readings) and path.last.readings[0].block.kind == "answer"
 
 
 def _nothing_said(path: Path) -> bool:

@@ -21,12 +21,14 @@ OTHER_INTENT, OTHER_SLOTS, FEWER_SLOTS = 0.3, 0.25, 0.02
 UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 OPENS_WITH_VERB = 1.0
-MOST_SPLICES = 14
-EFFORT, EFFORT_PER_TOKEN, EFFORT_PER_LEANING, EFFORT_PER_ROW = 7000, 20, 900, 400
+MOST_SPLICES = 28
+EFFORT, EFFORT_PER_TOKEN, EFFORT_PER_LEANING, EFFORT_PER_ROW = 14000, 20, 900, 400
 READING = 25
 MOST_REMEMBERED = 500
 MOST_THINGS, MOST_ROW = 5, 20
 MOST_FRAGMENT = 15
+_CUTTING = frozenset({"not", "except", "correct", "scratch", "never_mind", "but"})
+"""Operators that end a text: no fragment swallows them in open words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +108,16 @@ class Splicer:
         """Where fragments from a token may go, each with its end; the places far behind first."""
         base = self._sentence(last.meant)
         inside_text = set() if correcting else _inside_open_text(last)
-        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
+        for cut in range(base.size, -1, -1):
             if cut in inside_text or effort.left <= 0:
                 continue
             for end, reached in self._ends(chart, base, cut, start):
                 if not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached, effort):
-                    if tail != cut and not (old and base.text.words(cut, tail).casefold() != old):
+                    if tail == cut and not (tail == base.size and (correcting or last.kind == "remembered")):
+                        continue  # nothing would be replaced
+                    if not old or base.text.words(cut, tail).casefold() == old:
                         yield Place(cut, tail), end
 
     def _ends(self, chart: Chart, base: Sentence, cut: int, start: int) -> Iterator[tuple[int, State]]:
@@ -153,13 +157,24 @@ class Splicer:
         if whole is None or self._times_run_together(base.text, self._sentence(words).text, place.cut):
             return None
         length = new[1] - new[0]
-        listed = chart.all_listed(*new)
+        listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
         if not correcting and self._moved(last, whole, place.cut, length):
             return None
+        if self._begins_another(chart, whole, new, place.cut):
+            return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
+        if place.cut == base.size and (
+            open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
+        ):
+            return None  # only a place is added behind a request ("no on the radio")
+        only_places = self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length))
+        if only_places and changes(last, whole.readings[0]):
+            return None
         if not (correcting or listed) and open_words and open_words >= length - 1:
+            return None
+        if open_words and _CUTTING & chart.kinds_inside(*new):
             return None
         replaced = place.tail - place.cut
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
@@ -185,6 +200,24 @@ class Splicer:
             return False
         old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
+
+    def _only_places(self, last: Core, scored: ScoredReading, text: Text, new: tuple[int, int]) -> bool:
+        """Whether a fragment says nothing but where or with what ("in the kitchen"), of the same request."""
+        cut, length = new
+        end = cut + length
+        old = _reading_of(last)
+        if old is None or old.intent != scored.reading.intent:
+            return False
+        inside = {at for first, last in scored.places for at in range(first, last) if cut <= first and last <= end}
+        others = [at for at in range(cut, end) if at not in inside]
+        return bool(inside) and not any(text.lattice[at] for at in others) and not scored.wild_inside(cut, end)
+
+    def _begins_another(self, chart: Chart, whole: Core, new: tuple[int, int], cut: int) -> bool:
+        """Whether a verb alone would be taken from the thing it was said of ("... and turn on | the lamp")."""
+        start, end = new
+        if end not in chart.sure or chart.words(start, start + 1).casefold() not in self._verbs:
+            return False
+        return not whole.readings[0].places_inside(cut, cut + end - start)
 
     def _read(self, words: str, start: int, end: int, *, kind: str, base: Request | None = None) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
@@ -244,7 +277,7 @@ class Splicer:
                 effort.left -= 1
                 if effort.left < 0:
                     return
-                if end == begin:
+                if end == begin or (joined and chart.words(begin, begin + 1).casefold() in self._verbs):
                     continue
                 if self.grammar.sorted(reached.accepts).requests:
                     if joined and end in chart.bounds:
@@ -351,6 +384,17 @@ def _places(reading: Reading) -> list[tuple[str, str]]:
     """The names and places of a reading."""
     named = [entity for entity in reading.entities if entity.name in ("name", "area", "floor")]
     return sorted((entity.name, str(entity.value)) for entity in named)
+
+
+def changes(last: Core, new: ScoredReading) -> bool:
+    """Whether a fragment asks for something else, not only of something else."""
+    old = _reading_of(last)
+    return old is None or _values(old) != _values(new.reading)
+
+
+def _values(reading: Reading) -> list[tuple[str, str]]:
+    rest = (entity for entity in reading.entities if entity.name not in ("name", "area", "floor", "domain"))
+    return sorted((entity.name, str(entity.value)) for entity in rest)
 
 
 def _leaning(last: Core, new: ScoredReading, cut: int, length: int) -> str:
