@@ -129,6 +129,8 @@ class Assistant:
     def _plan_reverse(self, reverse: Step, tracker: Tracker, happened: _Happened) -> None:
         """Set when a change is taken back, now that the values before it are known."""
         first = tracker.state.steps.get(str(reverse.reverses))
+        if first is not None and first.status in ("asking", "confirming"):
+            return  # it is not known yet whether it will happen
         if first is None or first.status not in ("done", "scheduled"):
             self._note(tracker, reverse, "skipped", happened=None)
             return
@@ -140,7 +142,9 @@ class Assistant:
             effects = tuple(self._foreseen(first))
         changes = [_reversal(effect) for effect in effects]
         slots = {**reverse.slots, "changes": [change for change in changes if change["before"]]}
-        self.store.append(tracker, [StepChanged(reverse.id, "scheduled", slots=slots, time=self.clock.now())])
+        schedule = reverse.schedule or self._lasting(reverse)
+        changed = StepChanged(reverse.id, "scheduled", slots=slots, schedule=schedule, time=self.clock.now())
+        self.store.append(tracker, [changed])
         happened.scheduled.append(reverse.id)
 
     def _foreseen(self, step: Step) -> Iterable[Effect]:

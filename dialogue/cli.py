@@ -237,12 +237,15 @@ def _add_parse(commands: Commands) -> None:
         _parse,
         "understand lines of standard input; nothing is done",
         'echo "lock the side door at ten" | onebreath parse',
+        'echo "play rock and roll and lock up" | onebreath parse --explain',
         "onebreath parse --json --timings < sentences.txt",
         "onebreath parse --grammars my_sentences --json < sentences.txt",
     )
     _add_parts(parser)
     _add_output(parser)
     parser.add_argument("--timings", action="store_true", help="add the milliseconds of understanding")
+    help_text = "show every word's owner and cost, and why the runners-up lost"
+    parser.add_argument("--explain", action="store_true", help=help_text)
 
 
 def _add_models(commands: Commands) -> None:
@@ -367,24 +370,32 @@ def _show(turn: Turn, assistant: Assistant, options: argparse.Namespace) -> None
 
 
 def _parse(options: argparse.Namespace) -> int:
-    from dialogue.config import load_parts
+    from dialogue.config import load_splitter
     from dialogue.context import ContextState
+    from dialogue.explanation import explanation_picture
     from dialogue.picture import utterance_picture
-    from dialogue.shapes import utterance_shape
+    from dialogue.shapes import explanation_shape, utterance_shape
     from dialogue.typed import lines
     from dialogue.types import Hypothesis
 
-    parts, brush = load_parts(_configuration(options)), _brush(options)
+    splitter, brush = load_splitter(_configuration(options)), _brush(options)
     for text in lines(sys.stdin.buffer):
         started = time.perf_counter()
-        utterance = parts.splitter.split((Hypothesis(text),), ContextState())
+        if options.explain:
+            utterance = splitter.explain(text, ContextState())
+        else:
+            utterance = splitter.split((Hypothesis(text),), ContextState())
         spent = round((time.perf_counter() - started) * 1000, 3)
         if options.json:
             timing = {"ms": spent} if options.timings else {}
-            _print_json({**utterance_shape(utterance), **timing})
+            reasons = explanation_shape(utterance) if options.explain else {}
+            _print_json({**utterance_shape(utterance), **reasons, **timing})
             continue
-        print(utterance_picture(utterance, brush))
-        print(brush.paint(f"  {spent} ms\n", "dim") if options.timings else "", flush=True)
+        if options.explain:
+            print(explanation_picture(utterance, splitter.grammar.noise(text), brush))
+        else:
+            print(utterance_picture(utterance, brush))
+        print(brush.paint(f"  {spent} ms", "dim") if options.timings else "", flush=True)
     return 0
 
 
@@ -520,17 +531,18 @@ def _check_models(languages: Sequence[str], given: Path | None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from dialogue.grammar.check import check, count
+    from dialogue.grammar.check import ambiguities, check, count
+    from dialogue.home import load_home
+    from dialogue.shipped import shipped_grammars
 
-    home = None
-    if options.home is not None:
-        from dialogue.home import load_home
-
-        home = load_home(options.home)
+    home = load_home(options.home) if options.home is not None else None
     problems = check(options.language, options.folders, home=home)
     for problem in problems:
         print(problem)
     if not problems:
+        known = home or load_home(shipped_grammars() / "home.yaml")
+        for warning in ambiguities(options.language, options.folders, home=known):
+            print(f"warning: {warning}")
         print(f"ok: {count(options.language, options.folders)} sentences")
     return 2 if problems else 0
 

@@ -10,6 +10,7 @@ from typing import Any
 from dialogue.assistant import Assistant
 from dialogue.errors import ConfigurationError
 from dialogue.grammar.grammar import Grammar
+from dialogue.grammar.proposals import Proposer
 from dialogue.home import SimulatedHome, load_home
 from dialogue.interfaces import Clock, Executor
 from dialogue.policy import RulePolicy
@@ -49,8 +50,35 @@ def load_parts(configuration: Configuration) -> Parts:
     """Read home, grammar and responses."""
     home = load_home(configuration.home or shipped_grammars() / "home.yaml")
     grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
-    responses = load_responses(shipped_grammars() / configuration.language / "responses.yaml")
-    return Parts(configuration, home, grammar, responses, GrammarSplitter(grammar))
+    responses = _responses(grammar.language)
+    splitter = GrammarSplitter(grammar, _reader(grammar, configuration.grammars))
+    return Parts(configuration, home, grammar, responses, splitter)
+
+
+def _reader(grammar: Grammar, folders: tuple[Path, ...]) -> Proposer | None:
+    """The learned reader of the examples in one's own grammar folders; the shipped grammar has none."""
+    if not folders:
+        return None
+    from dialogue.learned.reader import LearnedReader
+
+    return LearnedReader.load(grammar, folders)
+
+
+def load_splitter(configuration: Configuration) -> GrammarSplitter:
+    """Only what understanding takes: a language can be understood before it can be answered in."""
+    home = load_home(configuration.home or shipped_grammars() / "home.yaml")
+    grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
+    return GrammarSplitter(grammar, _reader(grammar, configuration.grammars))
+
+
+def _responses(language: str) -> Responses:
+    path = shipped_grammars() / language / "responses.yaml"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{path}: there are no answers in language {language!r} yet; write this file after the English one "
+            f"beside it ('onebreath parse --language {language}' understands without it)"
+        )
+    return load_responses(path)
 
 
 def with_fresh_home(parts: Parts) -> Parts:

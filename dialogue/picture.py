@@ -237,7 +237,7 @@ def columns(text: str) -> int:
 
 def _request_lines(number: int, request: Request, brush: Brush) -> Iterator[str]:
     parts = [(f"{number} ", "green"), (request.intent, "bold")]
-    parts += [(f" {entity.name}={_entity_words(entity)}", "") for entity in request.entities]
+    parts += [(f" {entity.name}={entity_words(entity)}", "") for entity in request.entities]
     parts += [(f" · {words}", "yellow") for words in _qualities(request)]
     if request.held:
         parts.append((f" · not understood: {request.held}", "red"))
@@ -250,12 +250,12 @@ def _qualities(request: Request) -> Iterator[str]:
         yield "not"
     yield from (when.text for when in request.when)
     for exception in request.exceptions:
-        yield " ".join(["except", *(f"{one.name}={_entity_words(one)}" for one in exception.entities)])
+        yield " ".join(["except", *(f"{one.name}={entity_words(one)}" for one in exception.entities)])
     if request.after:
         yield f"after {', '.join(str(index + 1) for index in request.after)}"
 
 
-def _entity_words(entity: Entity) -> str:
+def entity_words(entity: Entity) -> str:
     if isinstance(entity.value, Mapping | Moment) or entity.value is None:
         return entity.text
     return _value_words(entity.value)

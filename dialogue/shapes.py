@@ -14,6 +14,7 @@ from dialogue.types import (
     Moment,
     Request,
     Schedule,
+    Segment,
     Step,
     Turn,
     Utterance,
@@ -45,10 +46,11 @@ def _rings(effect: Effect) -> bool:
 
 def request_shape(request: Request) -> dict[str, Any]:
     """A request with its intent and entities, and where spoken ``negated``, ``except`` and ``when``."""
+    told = request.known_as or request.reading
     shape: dict[str, Any] = {
         "text": request.text,
-        "intent": request.intent,
-        "entities": [entity_shape(entity) for entity in request.entities],
+        "intent": told.intent,
+        "entities": [entity_shape(entity) for entity in told.entities],
     }
     if request.negated:
         shape["negated"] = True
@@ -72,6 +74,27 @@ def when_shape(when: When) -> dict[str, Any]:
     if when.condition is not None:
         shape["condition"] = plain(when.condition)
     return shape
+
+
+def explanation_shape(utterance: Utterance) -> dict[str, Any]:
+    """What ``parse --explain --json`` adds: the cost, every word's owner, and the readings that lost."""
+    return {
+        "cost": round(utterance.cost, 4),
+        "segments": [segment_shape(segment) for segment in utterance.segments],
+        "runners_up": [{**utterance_shape(other), **explanation_shape(other)} for other in utterance.runners_up],
+    }
+
+
+def segment_shape(segment: Segment) -> dict[str, Any]:
+    """A stretch of words (``start`` and ``end`` count them) with its owner and what the search paid for it."""
+    return {
+        "kind": segment.kind,
+        "label": segment.label,
+        "text": segment.text,
+        "start": segment.start,
+        "end": segment.end,
+        "cost": round(segment.cost, 4),
+    }
 
 
 def utterance_shape(utterance: Utterance) -> dict[str, Any]:
@@ -155,7 +178,7 @@ def plain(value: Any) -> Any:
     """A value as JSON knows it; dataclasses lose what was not said."""
     if isinstance(value, Moment | Condition):
         fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
-        return {name: plain(one) for name, one in fields.items() if one is not None and one != ""}
+        return {name: plain(one) for name, one in fields.items() if one not in (None, "", ())}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

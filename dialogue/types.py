@@ -62,13 +62,18 @@ SegmentKind: TypeAlias = Literal["request", "fragment", "operator", "filler", "u
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of tokens and who owns it; ``start`` and ``end`` count tokens, ``label`` names the owner."""
+    """A stretch of tokens and who owns it; ``start`` and ``end`` count tokens, ``label`` names the owner.
+
+    ``cost`` is what the search paid for it; ``meant`` the sentence that a fragment was read as.
+    """
 
     kind: SegmentKind
     label: str
     text: str
     start: int
     end: int
+    cost: float = 0.0
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,9 @@ class Moment:
 
     ``seconds`` is an offset ("in ten minutes") or a length ("for ten minutes"); the clock fields
     (``hour`` to ``second``) are as said, so ``hour=10`` without ``meridiem`` may be morning or evening.
-    ``day`` counts from today, ``weekday`` from Monday = 0, ``repeat`` is a unit word ("day", "weekday", ...).
+    ``day`` counts from today, ``weekday`` from Monday = 0, ``repeat`` is a unit word ("day", "weekday", ...),
+    ``week`` counts calendar weeks from this one ("thursday next week"), ``more_weekdays`` are those of a repeat
+    beside ``weekday`` ("mondays and thursdays").
     """
 
     seconds: float | None = None
@@ -97,6 +104,8 @@ class Moment:
     part: str | None = None
     day: int | None = None
     weekday: int | None = None
+    more_weekdays: tuple[int, ...] = ()
+    week: int | None = None
     month: int | None = None
     day_of_month: int | None = None
     repeat: str | None = None
@@ -154,7 +163,9 @@ class Request:
 
     ``alternatives`` are readings of equal standing that only the context can tell apart. ``after`` holds
     indexes of requests of the same utterance that come first. ``held`` holds words that touch the request
-    and that nothing explains: such a request is not run, it is asked about.
+    and that nothing explains: such a request is not run, it is asked about. ``known_as`` is how the grammar reads
+    the request together with its time as one sentence ("in an hour turn off the lights" is Home Assistant's
+    HassStartTimer with a command); it means the same and is told in place of ``reading``.
     """
 
     text: str
@@ -170,6 +181,7 @@ class Request:
     if_done: bool = False
     held: str = ""
     replaces: bool = False
+    known_as: Reading | None = None
     source: Literal["grammar", "learned"] = "grammar"
     confidence: float = 1.0
 
@@ -186,6 +198,8 @@ class Request:
 class Utterance:
     """The reading chosen for what was heard; segments own every word of ``text``.
 
+    ``cost`` is the sum over the segments, and a little for what was left hanging; lower is better. ``runners_up``
+    are readings that would act differently, the cheapest first: of the same words, or of another hypothesis.
     ``retracted`` is true when all that was said before was taken back; ``dropped`` are requests that a correction
     replaced: they are never run, but "the fan" after them still means the fan they spoke of.
     """

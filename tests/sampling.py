@@ -41,9 +41,20 @@ class Unspeakable(Exception):  # noqa: N818 - nothing is wrong, this home just h
 
 
 class Stage:
-    """What templates speak of: the rules and lists of their files, and a home."""
+    """What templates speak of: the rules and lists of their files, and a home.
 
-    def __init__(self, source: Source, home: Home) -> None:
+    ``spell`` says a number in words; ``open_words`` stand in open slots.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        home: Home,
+        spell: Callable[[int], str] | None = None,
+        open_words: Sequence[str] = _OPEN,
+    ) -> None:
+        self.spell = spell or spelled
+        self.open_words = open_words
         self.rules = source.rules
         self.lists = source.lists
         self.home = home
@@ -106,9 +117,9 @@ class Sayable:
         if body is None:
             return str(choose(_SPOKEN.get(name) or self._named(name)))
         if str(body.get("wildcard", "")).lower() in ("true", "yes"):
-            return str(choose(_OPEN))
+            return str(choose(self.stage.open_words))
         if "range" in body:
-            return str(choose(_numbers(body["range"])))
+            return str(choose(_numbers(body["range"], self.stage.spell)))
         return self._listed(body["values"], choose)
 
     def _listed(self, values: Sequence[Any], choose: Choose) -> str:
@@ -130,6 +141,8 @@ class Sayable:
             case "name":
                 named = [one for one in home.devices.values() if not domains or one.domain in domains]
                 yield from (one.name for one in named)
+            case "name_word":
+                yield from (one.name.split()[0] for one in home.devices.values() if " " in one.name)
             case "area":
                 yield from (place.name for place in home.areas.values())
             case "floor":
@@ -154,7 +167,7 @@ def _just_space(expression: Expression) -> bool:
     return isinstance(expression, TextChunk) and expression.text == " "
 
 
-def _numbers(body: Mapping[str, Any]) -> list[str]:
+def _numbers(body: Mapping[str, Any], spell: Callable[[int], str]) -> list[str]:
     """A few numbers of a range, some in words and some in digits."""
     numbers = Range(float(body["from"]), float(body["to"]), float(body.get("step", 1)))
     few = [
@@ -164,7 +177,7 @@ def _numbers(body: Mapping[str, Any]) -> list[str]:
         int(numbers.high),
     ]
     kept = [one for one in (*few, 20, 35, 50) if numbers.value(one) is not None and one >= 0]
-    return [spelled(one) for one in kept if one < 100] + [str(one) for one in kept]
+    return [spell(one) for one in kept if one < 100] + [str(one) for one in kept]
 
 
 def spelled(number: int) -> str:
@@ -175,10 +188,12 @@ def spelled(number: int) -> str:
     return _TENS[tens] + (f" {_UNITS[units]}" if units else "")
 
 
-def sayables(source: Source, main: Compiled, times: Compiled, home: Home) -> tuple[list[Sayable], list[Sayable]]:
+def sayables(
+    source: Source, main: Compiled, times: Compiled, home: Home, stage: Stage | None = None
+) -> tuple[list[Sayable], list[Sayable]]:
     """All templates of a source, those of requests and operators and those of times, as they are numbered."""
     spoken: tuple[list[Sayable], list[Sayable]] = ([], [])
-    stage = Stage(source, home)
+    stage = stage or Stage(source, home)
     for data, is_time in _blocks(source):
         compiled, found = (times, spoken[1]) if is_time else (main, spoken[0])
         rules, lists = data.get("expansion_rules") or {}, data.get("lists") or {}

@@ -13,6 +13,7 @@ THIRD_PARTIES = (
     "hassil",
     "home_assistant_intents",
     "numpy",
+    "pycrfsuite",
     "pydantic",
     "rasa_sdk",
     "sanic",

@@ -94,3 +94,14 @@ def test_nouns_stand_for_kinds_of_things(parts: Parts) -> None:
     assert meant["lamps"] == {"noun": "lamp", "number": "all"}
     assert meant["lights"] == {"noun": "light", "domain": "light", "number": "all"}
     assert meant["it"] == {"pronoun": "one"}
+
+
+def test_a_value_may_end_inside_a_word() -> None:
+    """Where templates write something right behind a list, the value before it is found and the rest told."""
+    made = ValueTree(endings=frozenset({"s", "er"}))
+    room, two = ListValue("room", "flur"), ListValue("room", "kleines bad")
+    made.extend([("Flur", room), ("kleines Bad", two)])
+    assert made.find(tokenize("flurs"), 0) == [Found(1, (room,), rest="s")]
+    assert made.find(tokenize("kleines bader"), 0) == [Found(2, (two,), rest="er")]
+    assert made.find(tokenize("flure"), 0) == []
+    assert tree("Flur").find(tokenize("flurs"), 0) == []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogue.grammar.numbers import ENGLISH, Numbers, NumberWords
+from dialogue.grammar.tokens import tokenize
 
 ENGLISH_NUMBERS = Numbers("en")
 
@@ -207,3 +208,36 @@ def test_characters_fit_the_same_table() -> None:
     }
     found = {text: dict(chinese.spans(list(text))[0]).get(len(text)) for text in expected}
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "value"),
+    [
+        ("de", "einundzwanzig", 21),
+        ("de", "zweihundertfünf", 205),
+        ("de", "einundzwanzig komma fünf", 21.5),
+        ("de", "21,5", 21.5),
+        ("de", "1.000", 1000),
+        ("de", "0,125", 0.125),
+        ("fr", "quatre-vingt-dix-sept", 97),
+        ("fr", "vingt et un", 21),
+        ("es", "ochenta y una", 81),
+        ("es", "2.700", 2700),
+        ("zh-CN", "一百零五", 105),
+        ("zh-CN", "两百", 200),
+        ("zh-CN", "二十一点五", 21.5),
+        ("pt-BR", "trinta e três", 33),
+        ("cs", "dvacet jedna", 21),
+        ("th", "ยี่สิบ", 20),
+    ],
+)
+def test_other_languages_count(language: str, text: str, value: float) -> None:
+    """Unicode's spelling rules make the number words of a language, cut into tokens as texts are."""
+    tokens = [token.word for token in tokenize(text)]
+    assert dict(Numbers(language).spans(tokens)[0])[len(tokens)] == value
+
+
+def test_other_languages_have_ordinals() -> None:
+    """Ordinals come from the same rules, in every gender."""
+    assert Numbers("fr").ordinals(["deuxième"]) == [[(1, 2.0)]]
+    assert Numbers("de").ordinals(["dritten"]) == [[(1, 3.0)]]

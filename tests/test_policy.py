@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -305,3 +306,39 @@ def test_the_policy_changes_nothing_itself(desk: Desk) -> None:
     desk.policy.plan(utterance, desk.tracker, NOW)
     assert {one: dict(desk.home.state(one)) for one in desk.home.devices} == before
     assert desk.tracker.events == []
+
+
+# --- readings that came close -----------------------------------------------------------
+
+FAN_ON = request("HassTurnOn", ("name", "kitchen fan"))
+
+
+def test_what_only_one_of_two_close_readings_would_do_is_asked_about(desk: Desk) -> None:
+    """Another reading came close and would leave the kettle off: the kettle waits for a yes, the fan does not."""
+    other = Utterance("kettle and fan on", (FAN_ON,), cost=2.05)
+    plan = desk.take(Utterance("kettle and fan on", (KETTLE_ON, FAN_ON), cost=2.0, runners_up=(other,)))
+    assert [step.status for step in plan.steps] == ["confirming", "pending"]
+    assert plan.steps[0].question is not None
+    (confirmed,) = desk.hear("yes").steps
+    assert (confirmed.id, confirmed.status) == (plan.steps[0].id, "pending")
+
+
+def test_a_no_leaves_the_doubtful_step_undone(desk: Desk) -> None:
+    other = Utterance("kettle on", (FAN_ON,), cost=1.0)
+    (asked,) = desk.take(Utterance("kettle on", (KETTLE_ON,), cost=1.0, runners_up=(other,))).steps
+    assert desk.hear("no").steps == ()
+    assert desk.tracker.state.steps[asked.id].status == "cancelled"
+
+
+def test_close_readings_that_do_the_same_need_no_question(desk: Desk) -> None:
+    """Two readings that differ in words only come to the same steps."""
+    other = Utterance("kettle on", (replace(KETTLE_ON, text="on"),), cost=1.0)
+    (step,) = desk.take(Utterance("kettle on", (KETTLE_ON,), cost=1.0, runners_up=(other,))).steps
+    assert step.status == "pending"
+
+
+def test_what_else_may_have_been_heard_is_no_reason_to_ask(desk: Desk) -> None:
+    """Another hypothesis of the recognizer has other words; it was ranked by its sound already."""
+    other = Utterance("cattle on", (FAN_ON,), cost=1.0)
+    (step,) = desk.take(Utterance("kettle on", (KETTLE_ON,), cost=1.0, runners_up=(other,))).steps
+    assert step.status == "pending"

@@ -84,6 +84,9 @@ MISTAKES = [
     mistake(1, "lists", "lists: [a]\n"),
     mistake(1, "words", "words: [a]\n"),
     mistake(3, "data", "intents:\n  Go:\n    data: [5]\n"),
+    mistake(2, "unknown setting 'elisions'", "settings:\n  elisions: yes\n"),
+    mistake(2, "elision says", "settings:\n  elision: maybe\n"),
+    mistake(2, "endings says", "settings:\n  endings: timer\n"),
     mistake(1, "unknown key 'intent'", "intent:\n  Go: {}\n"),
 ]
 

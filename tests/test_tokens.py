@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogue.grammar.tokens import tokenize
+from dialogue.grammar.tokens import Writing, tokenize
 
 
 def keys(text: str) -> list[str]:
@@ -74,3 +74,44 @@ def test_cutting_again_changes_nothing(words: list[str]) -> None:
     tokens = tokenize(" ".join(words))
     text = "".join((" " if token.spaced else "") + token.text for token in tokens)
     assert keys(text) == [token.key for token in tokens]
+
+
+@pytest.mark.parametrize(
+    ("text", "writing", "wanted"),
+    [
+        ("l'éclairage d'ambiance", Writing(elision=True), [" l'", "éclairage", " d'", "ambiance"]),
+        ("de l\u2019 entrée", Writing(elision=True), [" de", " l'", "entrée"]),
+        ("l', entrée", Writing(elision=True), [" l'", " entrée"]),
+        ("ein Nudeltimer", Writing(endings=("timer",)), [" ein", " nudel", "timer"]),
+        ("Timer", Writing(endings=("timer",)), [" timer"]),
+        ("打开 tv 灯", Writing(unspaced=True), ["打", "开", "tv", "灯"]),
+        ("tv box 开", Writing(unspaced=True), [" tv", " box", "开"]),
+    ],
+)
+def test_a_language_says_how_it_is_written(text: str, writing: Writing, wanted: list[str]) -> None:
+    """Elisions, endings and spaces without meaning are cut as the language's settings say."""
+    assert [token.key for token in tokenize(text, writing)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("５０％", [" 50", "%"]),
+        ("cafe\u0301", [" café"]),
+        ("½", [" 1/2"]),
+        ("¿está? ¡sí!", [" está", " sí"]),
+        ("लाइट चालू करो", [" लाइट", " चालू", " करो"]),
+        ("เปิดไฟ", ["เ", "ป", "ิ", "ด", "ไ", "ฟ"]),
+        ("電気をつけて", ["電", "気", "を", "つ", "け", "て"]),
+    ],
+)
+def test_scripts_of_the_world(text: str, wanted: list[str]) -> None:
+    """Wide digits and composed letters are folded; vowel signs stay in their word; unspaced scripts are cut up."""
+    assert keys(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["éclairage de l'entrée", "l'", "aujourd'hui", "timertimer"])
+def test_what_is_cut_off_is_kept(text: str) -> None:
+    """No letter is lost where words are cut."""
+    cut = tokenize(text, Writing(elision=True, endings=("timer",)))
+    assert "".join((" " if token.spaced else "") + token.text for token in cut).strip() == text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dialogue.grammar.network import ListArc
 from dialogue.grammar.paths import NOTHING, Paths, Row
@@ -41,10 +41,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A stretch of tokens that lists explain: ``symbols`` are the list references that may move over it."""
+    """A stretch of tokens that lists explain: ``symbols`` are the list references that may move over it.
+
+    ``rest`` is text that the last token holds behind the value; ``skips`` marks words that say nothing, wherever
+    a request has them.
+    """
 
     end: int
     symbols: frozenset[int]
+    rest: str = field(default="", kw_only=True)
+    skips: bool = field(default=False, kw_only=True)
 
 
 Lattice = Sequence[Sequence[Edge]]
@@ -104,8 +110,12 @@ class Automaton:
         for edge in edges:
             if not known.isdisjoint(edge.symbols):
                 jumped = self.jump(state, token.spaced, edge.symbols)
+                if jumped is not None and edge.rest:
+                    jumped = self.word(jumped, edge.rest)
                 if jumped is not None:
                     self._arrive(found, todo, edge.end, jumped)
+            elif edge.skips and state is not self.start:
+                self._arrive(found, todo, edge.end, state)
 
     def _arrive(self, found: dict[int, State], todo: list[int], position: int, state: State) -> None:
         known = found.get(position)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dialogue.errors import GrammarError
 from dialogue.grammar.compiled import Compiled, Template
-from dialogue.grammar.grammar import Grammar, compile_files, sentence_files
+from dialogue.grammar.grammar import Grammar, compile_files, known_language, sentence_files
 from dialogue.grammar.lists import ListValue
+from dialogue.grammar.machine import ScoredReading
 from dialogue.grammar.names import home_values
 from dialogue.grammar.network import WILDCARD, Symbol
 from dialogue.grammar.sentences import HOME_LISTS
@@ -22,6 +23,7 @@ def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = No
     Reported are mistakes that stop compiling (unknown rule, list or slot, broken YAML) and sentences that can
     never be read as what they stand for: of an empty list, or always taken for another intent.
     """
+    language = known_language(language)
     files, pack = sentence_files(language, folders)
     try:
         main, times, words = compile_files(language, files, pack)
@@ -34,8 +36,48 @@ def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = No
     return list(_empty_lists(main))
 
 
+def ambiguities(language: str, folders: Sequence[Path] = (), *, home: Home) -> list[str]:
+    """Warnings of two templates of different intents that read one sentence equally well.
+
+    Tried is the plainest sentence of every template; which of the two is meant is then left to chance.
+    Raises GrammarError where the files do not compile.
+    """
+    language = known_language(language)
+    files, pack = sentence_files(language, folders)
+    main, times, words = compile_files(language, files, pack)
+    grammar = Grammar(language, main, times, words)
+    grammar.use(home)
+    examples = list(_examples(grammar, main, home))
+    return list(dict.fromkeys(_ambiguous(grammar, main, examples)))
+
+
+def _ambiguous(grammar: Grammar, compiled: Compiled, examples: Sequence[Example]) -> Iterator[str]:
+    for number, template in enumerate(compiled.templates):
+        block = compiled.blocks[template.block]
+        if block.kind != "request" or not block.own or block.needs_area:
+            continue
+        sentence = plainest(compiled, number, examples)
+        for rival in _equals(grammar, sentence, number) if sentence else ():
+            first, second = sorted((template, rival), key=lambda one: (one.place.file, one.place.line))
+            names = [compiled.blocks[one.block].intent for one in (first, second)]
+            yield (
+                f"{first.place}: ambiguous: {sentence!r} is as much {names[0]} ({first.text!r}) as {names[1]} "
+                f"({second.text!r} at {second.place}); make one of them say more"
+            )
+
+
+def _equals(grammar: Grammar, sentence: str, number: int) -> Iterator[Template]:
+    """The templates of other intents that read a sentence as well as template ``number`` does."""
+    readings = _whole_readings(grammar, sentence)
+    mine = next((one for one in readings if one.reading.intent == grammar.block(number).intent), None)
+    for other in readings:
+        if mine is not None and other.reading.intent != mine.reading.intent and abs(other.cost - mine.cost) < _TIE:
+            yield grammar.template(other.template)
+
+
 def count(language: str, folders: Sequence[Path] = ()) -> int:
     """How many sentence templates there are."""
+    language = known_language(language)
     files, pack = sentence_files(language, folders)
     main, times, _ = compile_files(language, files, pack)
     return len(main.templates) + len(times.templates)
@@ -84,7 +126,17 @@ def _shadowed(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[str]
             )
 
 
+def _whole_readings(grammar: Grammar, sentence: str) -> list[ScoredReading]:
+    """How a whole sentence can be read as one request, the cheapest first."""
+    text = grammar.text(sentence)
+    size = len(text.tokens)
+    state = grammar.ends(text, 0).get(size)
+    accepted = grammar.sorted(state.accepts).requests if state is not None else ()
+    return grammar.readings(text, 0, size, accepted)
+
+
 Example = tuple[str, ListValue]
+_TIE = 0.02
 
 
 def _examples(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[Example]:
@@ -141,14 +193,8 @@ def _serves(value: ListValue, symbol: Symbol) -> bool:
 
 def _reader(grammar: Grammar, sentence: str, number: int) -> Template | None:
     """The template that wins over template ``number`` for a sentence that it accepts; None where it may win."""
-    text = grammar.text(sentence)
-    size = len(text.tokens)
-    accepted: tuple[int, ...] = ()
-    for end, state in grammar.ends(text, 0).items():
-        if end == size:
-            accepted = grammar.sorted(state.accepts).requests
     mine = grammar.block(number).intent
-    readings = grammar.readings(text, 0, size, accepted)
+    readings = _whole_readings(grammar, sentence)
     if not readings or any(
         scored.reading.intent == mine and scored.cost <= readings[0].cost + 1.0 for scored in readings
     ):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.network import Network
+from dialogue.grammar.numbers import NumberWords
 from dialogue.grammar.paths import Paths
+from dialogue.grammar.tokens import PLAIN, Writing
 from dialogue.types import Value
 
 
@@ -81,7 +83,11 @@ class Range:
 
 @dataclass(slots=True)
 class Compiled:
-    """The templates with what they mean. Plain data: it is what the cache on disk holds, but for the network."""
+    """The templates with what they mean. Plain data: it is what the cache on disk holds, but for the network.
+
+    ``endings`` are what templates write right behind a list ("{area}s"); ``skips`` may stand anywhere in a
+    request.
+    """
 
     network: Network = field(default_factory=Network)
     paths: Paths = field(default_factory=Paths)
@@ -90,3 +96,7 @@ class Compiled:
     ranges: dict[str, Range] = field(default_factory=dict)
     values: list[tuple[str, ListValue]] = field(default_factory=list)
     wildcards: set[str] = field(default_factory=set)
+    writing: Writing = PLAIN
+    numbers: NumberWords = field(default_factory=NumberWords)
+    endings: frozenset[str] = frozenset()
+    skips: tuple[str, ...] = ()

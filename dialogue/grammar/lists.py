@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dialogue.grammar.tokens import Token, tokenize
+from dialogue.grammar.tokens import PLAIN, Token, Writing, tokenize
 from dialogue.types import Value
 
 
@@ -37,26 +37,36 @@ class _Node:
 class Found:
     """A stretch of text that is a value: ``end`` counts tokens, ``cost`` what the spelling costs.
 
-    ``values`` is the tree's own tuple, the same object for the same spelling.
+    ``values`` is the tree's own tuple, the same object for the same spelling. ``rest`` is what the last token
+    holds behind the value ("s" in "Wohnzimmers").
     """
 
     end: int
     values: tuple[ListValue, ...]
     cost: float = 0.0
+    rest: str = ""
 
 
 SPLIT_COST = 0.2
+SHORTEST_SPLIT = 5
+"""The fewest letters of a word that may be written in two, unless letter by letter: "no on" is no noon."""
 
 
 class ValueTree:
-    """All values of all lists. ``find`` also hears a word written in two ("hall way") at a small cost."""
+    """All values of all lists. ``find`` also hears a word written in two ("hall way") at a small cost.
 
-    def __init__(self) -> None:
+    ``endings`` may follow a value in its last token.
+    """
+
+    def __init__(self, writing: Writing = PLAIN, endings: frozenset[str] = frozenset()) -> None:
         self._root = _Node()
+        self._writing = writing
+        self._endings = endings
+        self._longest = max(map(len, endings), default=0)
 
     def add(self, text: str, value: ListValue) -> None:
         node = self._root
-        for token in tokenize(text):
+        for token in tokenize(text, self._writing):
             node = node.branch(token.word)
         if node is not self._root and value not in node.values:
             node.values = (*node.values, value)
@@ -69,7 +79,7 @@ class ValueTree:
         """Every value that starts at token ``begin``."""
         word = tokens[begin].word
         root = self._root
-        if word not in root.branches and word not in root.beginnings:
+        if word not in root.branches and word not in root.beginnings and not self._endings:
             return []
         found: list[Found] = []
         todo = [(root, begin, 0.0)]
@@ -79,7 +89,16 @@ class ValueTree:
                 found.append(Found(position, node.values, cost))
             if position < len(tokens) and node.branches:
                 todo += _onward(node, tokens, position, cost)
+                found += self._ended(node, tokens[position].word, position + 1, cost)
         return found
+
+    def _ended(self, node: _Node, word: str, end: int, cost: float) -> Iterator[Found]:
+        """The values that end inside a word, before one of the endings that templates write."""
+        for size in range(1, min(self._longest, len(word) - 1) + 1):
+            rest = word[-size:]
+            branch = node.branches.get(word[:-size]) if rest in self._endings else None
+            if branch is not None and branch.values:
+                yield Found(end, branch.values, cost, rest)
 
 
 def _onward(
@@ -93,5 +112,5 @@ def _onward(
         if word not in node.beginnings:
             return
         word += tokens[following].word
-        if word in node.branches:
+        if word in node.branches and (len(word) >= SHORTEST_SPLIT or len(tokens[position].word) == 1):
             yield node.branches[word], following + 1, cost + SPLIT_COST

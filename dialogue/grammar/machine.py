@@ -14,6 +14,7 @@ from dialogue.grammar.tokens import Token
 from dialogue.types import Entity, Moment, Reading, Value
 
 WILD_COST = 0.35
+SKIP_COST = 0.08
 HEARD_COST = 0.4
 NAME_GAIN, NAME_GAIN_PER_LETTER = 0.02, 0.001
 LIST_COST = 0.004
@@ -66,7 +67,7 @@ class ScoredReading:
 
     ``wild`` are the spans of open slots, ``places`` those of names and places; ``dictated`` says that an open slot
     holds a text (a message, an item), not a name or title, ``sentence`` that a title at the end reads like one
-    ("don't stop me").
+    ("don't stop me"); ``probability`` is how sure the learned reader is of it (None: the grammar says so).
     """
 
     cost: float
@@ -77,6 +78,7 @@ class ScoredReading:
     places: tuple[tuple[int, int], ...] = ()
     dictated: bool = False
     sentence: bool = False
+    probability: float | None = None
 
     @property
     def wild_tokens(self) -> int:
@@ -98,7 +100,7 @@ class ScoredReading:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A time expression found in the text. ``kind`` is how it qualifies: at, for, until, every, or bare."""
+    """A time expression found in the text. ``kind`` is how it qualifies: at, for, from, until, every, or bare."""
 
     start: int
     end: int
@@ -112,7 +114,7 @@ class Text:
 
     ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
     ``openers`` are where a request begins with its verb, ``joined_verbs`` where an "and" stands before a verb;
-    ``spoken`` are the time expressions.
+    ``spoken`` are the time expressions, ``source`` is the text that the tokens were cut from.
     """
 
     tokens: tuple[Token, ...]
@@ -123,6 +125,7 @@ class Text:
     joined_verbs: frozenset[int] = frozenset()
     openers: frozenset[int] = frozenset()
     spoken: tuple[Spoken, ...] = ()
+    source: str = ""
 
     def starts_sentence(self, at: int) -> bool:
         """Whether a word stands there that cuts or qualifies, such as "don't"."""
@@ -141,6 +144,11 @@ class Text:
         pieces = [(" " if token.spaced else "") + token.text for token in self.tokens[start:end]]
         return "".join(pieces).strip()
 
+    def said(self, start: int, end: int) -> str:
+        """The stretch from token ``start`` to ``end`` as it stands in the source, marks and all."""
+        first, last = self.tokens[start].start, self.tokens[end - 1].end
+        return " ".join(self.source[first:last].split())
+
 
 class Machine:
     """One compiled grammar: its automaton, and which list references each value can serve."""
@@ -155,6 +163,7 @@ class Machine:
         self.costs = {str(name): float(cost) for name, cost in dict(words.get("open_costs", {})).items()}
         self.paths = compiled.paths
         self.automaton = Automaton(compiled.paths)
+        self._first = frozenset(compiled.paths.starts)
         self._serving: dict[tuple[str, str | None], frozenset[int]] = {}
         self._ranges = [
             (number, compiled.ranges[symbol.list_name])
@@ -193,7 +202,7 @@ class Machine:
             options = self._options(found)
             self._explained[key] = (found.values, options, frozenset(options))
         _, options, symbols = self._explained[key]
-        return Stretch(found.end, symbols, options) if options else None
+        return Stretch(found.end, symbols, options, rest=found.rest) if options else None
 
     def forget_values(self) -> None:
         """The lists have changed."""
@@ -268,6 +277,8 @@ class Machine:
             self.paths.rows,
             self.paths.loops,
         )
+        if self.compiled.skips:
+            self._skip(text, position, end, layer, ahead)
         following = ahead[0]
         for item, way in layer.items():
             row = rows[numbers[item]]
@@ -279,11 +290,19 @@ class Machine:
             for other in () if last_after_text else token.heard_for:
                 for target in row.words.get(other[1:], ()):
                     _reach(following, target, (cost + HEARD_COST, capture))
-            if capture is not None and item in loops and capture.wild:
+            if capture is not None and item in loops and capture.wild and capture.end == position:
                 longer = capture._replace(end=position + 1)
                 _reach(following, item, (cost + self._weight(text, position, longer), longer))
             for arc in row.lists:
                 self._follow(text, arc, position, end, way, ahead)
+
+    def _skip(self, text: Text, position: int, end: int, layer: Layer, ahead: Sequence[Layer]) -> None:
+        """The moves over words that say nothing; no request begins with them."""
+        for stretch in text.lattice[position]:
+            if stretch.skips and stretch.end <= end:
+                for item, (cost, capture) in layer.items():
+                    if item not in self._first:
+                        _reach(ahead[stretch.end - position - 1], item, (cost + SKIP_COST, capture))
 
     def _follow(self, text: Text, arc: ListArc, position: int, end: int, way: Way, ahead: Sequence[Layer]) -> None:
         """The moves of one list reference."""
@@ -304,7 +323,12 @@ class Machine:
                 more = option.cost + LIST_COST * (stretch.end - position)
                 if arc.slot == "name":
                     more -= NAME_GAIN + NAME_GAIN_PER_LETTER * text.length(position, stretch.end)
-                _reach(ahead[stretch.end - position - 1], arc.target, (cost + more, new))
+                for target in self._behind(arc.target, stretch.rest) if stretch.rest else (arc.target,):
+                    _reach(ahead[stretch.end - position - 1], target, (cost + more, new))
+
+    def _behind(self, item: int, rest: str) -> tuple[int, ...]:
+        """The states after the end of a word whose beginning was a list's value."""
+        return self.paths.rows[self.paths.glued[item]].words.get(rest, ())
 
     def _weight(self, text: Text, position: int, capture: Capture) -> float:
         """What a token costs in an open slot.
@@ -322,7 +346,8 @@ class Machine:
     def _dangling(self, text: Text, capture: Capture) -> float:
         """What it costs that an open slot ends where it does ("call mum and", "i would")."""
         cost = text.dangling[capture.end - 1] if text.dangling else 0.0
-        if capture.aside and (cost or text.tokens[capture.end - 1].word in self.leading):
+        leads = text.tokens[capture.end - 1].word in self.leading and capture.end < len(text.tokens)
+        if capture.aside and (cost or leads):
             return ASIDE_COST + ASIDE_COST
         return cost
 

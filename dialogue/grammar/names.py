@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dialogue.grammar.lists import ListValue
@@ -11,6 +11,7 @@ from dialogue.interfaces import Home
 NOUN_COST = 0.15
 SYNONYM_COST = 0.02
 PRONOUN_COST = 0.1
+_HEADS = {"first": slice(1), "last": slice(-1, None)}
 
 
 def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
@@ -23,7 +24,8 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
             for other in _with_synonyms(spelling, synonyms):
                 if other not in taken:
                     yield other, ListValue("name", device.name, device.domain, SYNONYM_COST)
-    yield from _elliptical(home, words, taken)
+            for word in spelling.casefold().split()[:-1]:
+                yield word, ListValue("name_word", word)
     for kind, places in (("area", home.areas), ("floor", home.floors)):
         for place in places.values():
             for spelling in (place.name, *place.aliases):
@@ -32,6 +34,8 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
         for spelling in (listed.name, *listed.aliases):
             yield spelling, ListValue("list_name", listed.name)
             yield spelling, ListValue("name", listed.name, "todo")
+    yield from _kindred(home, words)
+    yield from _pairs(home, words)
     yield from _nouns(home, words)
     yield from _pronouns(words)
     yield from _wholes(words)
@@ -52,25 +56,11 @@ def _with_synonyms(spelling: str, synonyms: Sequence[tuple[str, str]]) -> Iterat
             yield said.replace(f" {old} ", f" {new} ").strip()
 
 
-def _elliptical(home: Home, words: Mapping[str, Any], taken: Set[str]) -> Iterator[tuple[str, ListValue]]:
-    """ "The front one": a name whose noun is not said again; places say so by themselves."""
-    places = {
-        name.casefold()
-        for kind in (home.areas, home.floors)
-        for place in kind.values()
-        for name in (place.name, *place.aliases)
-    }
-    for device in home.devices.values():
-        for spelling in (device.name, *device.aliases):
-            rest = spelling.casefold().rpartition(" ")[0]
-            if rest and rest not in places:
-                for one in words.get("ones", ()):
-                    if f"{rest} {one}" not in taken:
-                        yield f"{rest} {one}", ListValue("name", device.name, device.domain, NOUN_COST)
-
-
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
-    """Head nouns of device names ("the lamp") and the language's own nouns for kinds of devices."""
+    """Head nouns of device names ("the lamp"), where the language says which word of a name that is, and the
+    language's own nouns for kinds of devices.
+    """
+    place = _HEADS.get(str(words.get("head", "")), slice(0))
     plural = str(words.get("plural", ""))
     kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
     others = [str(word) for word in words.get("other_words", ())]
@@ -78,9 +68,9 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
     heads: dict[str, set[str]] = {}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
-            head = spelling.casefold().split()[-1]
-            if head not in kinds:
-                heads.setdefault(head, set()).add(device.domain)
+            for head in spelling.casefold().split()[place]:
+                if head not in kinds:
+                    heads.setdefault(head, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
             yield from _forms(noun, {"noun": noun}, domain, plural, others)
@@ -106,6 +96,43 @@ def _others_there(
         for before in other_words:
             for said in {noun, noun + plural} if plural else {noun}:
                 yield f"{before} {area.name} {said}", ListValue("name", value, domain, NOUN_COST)
+
+
+def _kindred(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """ "The hallway one", "the bedside one": of the kind spoken of last, by its place or a word of its name."""
+    places = {name for place in home.areas.values() for name in (place.name, *place.aliases)}
+    parts = {
+        word
+        for device in home.devices.values()
+        for spelling in (device.name, *device.aliases)
+        for word in spelling.casefold().split()[:-1]
+    }
+    for one in words.get("ones", ()):
+        for place in places:
+            yield f"{place} {one}", ListValue("name", {"kin": "place", "word": place}, None, PRONOUN_COST)
+        for word in parts - {place.casefold() for place in places}:
+            yield f"{word} {one}", ListValue("name", {"kin": "word", "word": word}, None, PRONOUN_COST)
+
+
+def _pairs(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
+    """ "The front and the back door": two names of one kind that share their noun."""
+    plural, articles = str(words.get("plural", "")), ("", *(f"{word} " for word in words.get("pair_articles", ())))
+    named = [
+        (device, *spelling.casefold().rpartition(" ")[::2])
+        for device in home.devices.values()
+        for spelling in (device.name, *device.aliases)
+        if " " in spelling
+    ]
+    for first, one, head in named:
+        for second, two, noun in named:
+            if first is second or noun != head or first.domain != second.domain:
+                continue
+            value = {"each": [first.name, second.name]}
+            for joiner in words.get("item_joiners", ()):
+                for article in articles:
+                    for ending in {"", plural}:
+                        said = f"{one} {joiner} {article}{two} {head}{ending}"
+                        yield said, ListValue("name", value, first.domain, NOUN_COST)
 
 
 def _wholes(words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:

@@ -3,6 +3,8 @@
 A language is one table of words (`NumberWords`). The rules that join the words are the same everywhere: a
 ten takes a unit ("twenty one"), a scale word multiplies what stands before it and takes a smaller rest ("two
 thousand three hundred"), and nothing else joins, so that "one twenty" and "ten fifteen" stay two numbers.
+English has a table written by hand; for other languages Unicode's rules for spelling numbers out (CLDR, by
+unicode-rbnf) say every number up to a thousand, and the hundreds above.
 """
 
 from __future__ import annotations
@@ -10,10 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dialogue.grammar.tokens import tokenize
+
+if TYPE_CHECKING:
+    from unicode_rbnf import FormatPurpose, RbnfEngine
 
 Found = list[tuple[int, float]]
 
 _MOST_DECIMALS = 6
+_SPELLED = (*range(1001), *range(1100, 10_001, 100))
+_SPELLED_ORDINALS = range(1, 101)
+_RARE_RULES = ("financial", "days", "year", "verbose")
+_DECIMALS = re.compile(r"(?:\d{1,15}[.,](?:\d{1,2}|\d{4,15})|0,\d{3})")
+_GROUPS = re.compile(r"\d{1,3}(?:[.,]\d{3}){1,4}|\d{1,15}")
 _DIGITS = re.compile(r"(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,15})?")
 _FRACTION = re.compile(r"(\d{1,6})/([1-9]\d{0,5})")
 _WHOLE_DIGITS = re.compile(r"(\d{1,6})(\D*)")
@@ -27,6 +40,7 @@ class NumberWords:
     ``scales`` multiply. ``one`` holds articles that count as 1 before a scale ("a hundred"), ``joiner`` words
     that may stand between a scale and a rest under 100 ("and"), ``point`` the decimal point as spoken.
     ``ordinals`` stand alone or, from 1 to 9, after a ten; ``ordinal_endings`` follow digits ("2nd").
+    ``comma`` says that a comma in digits may be the decimal point ("21,5").
     """
 
     units: Mapping[str, int] = field(default_factory=dict)
@@ -37,6 +51,7 @@ class NumberWords:
     point: frozenset[str] = frozenset()
     ordinals: Mapping[str, int] = field(default_factory=dict)
     ordinal_endings: frozenset[str] = frozenset()
+    comma: bool = False
 
 
 def _counted(words: str, first: int = 0, step: int = 1) -> dict[str, int]:
@@ -64,6 +79,56 @@ ENGLISH = NumberWords(
 LANGUAGES: Mapping[str, NumberWords] = {"en": ENGLISH}
 
 
+def number_words(language: str) -> NumberWords:
+    """The table of a language; one that nobody has spelled out knows digits only."""
+    table = LANGUAGES.get(language)
+    if table is not None:
+        return table
+    from hassil.numbers import get_rbnf_engine
+    from unicode_rbnf import FormatPurpose
+
+    try:
+        engine = get_rbnf_engine(language)
+    except ValueError:
+        return NumberWords(comma=True)
+    point = {word for _, words in _ways(engine, 1.5, FormatPurpose.CARDINAL) for word in _middle(words)}
+    return NumberWords(
+        units=_spelled(engine, _SPELLED, FormatPurpose.CARDINAL),
+        ordinals=_spelled(engine, _SPELLED_ORDINALS, FormatPurpose.ORDINAL),
+        point=frozenset(point),
+        comma=True,
+    )
+
+
+def _spelled(engine: RbnfEngine, numbers: Iterable[int], purpose: FormatPurpose) -> dict[str, int]:
+    """The words of numbers in every gender and case, cut into tokens; the first meaning of a word wins.
+
+    None where the language's rules do not serve the purpose: not all spell ordinals.
+    """
+    found: dict[str, int] = {}
+    for number in numbers:
+        for rules, words in _ways(engine, number, purpose):
+            if not any(rare in rules for rare in _RARE_RULES):
+                found.setdefault(" ".join(token.word for token in tokenize(words)), number)
+    return found
+
+
+def _ways(engine: RbnfEngine, number: float, purpose: FormatPurpose) -> Iterable[tuple[str, str]]:
+    """The names of the spelling rules for a purpose, each with how it says the number."""
+    from unicode_rbnf.engine import RbnfError
+
+    try:
+        return engine.format_number(number, purpose=purpose).text_by_ruleset.items()
+    except (ValueError, RbnfError):
+        return ()
+
+
+def _middle(words: str) -> list[str]:
+    """The token between two others: the decimal point in "one point five"."""
+    tokens = [token.word for token in tokenize(words)]
+    return tokens[1:2] if len(tokens) == 3 else []
+
+
 class Numbers:
     """Finds numbers in tokens (lower case, as `tokenize` cuts them).
 
@@ -71,7 +136,7 @@ class Numbers:
     """
 
     def __init__(self, language: str | NumberWords) -> None:
-        words = language if isinstance(language, NumberWords) else LANGUAGES.get(language, NumberWords())
+        words = language if isinstance(language, NumberWords) else number_words(language)
         self._words = words
         self._cardinals = _tree([*words.units.items(), *words.tens.items(), *_joined(words.tens, words.units)])
         self._ordinals = _tree([*words.ordinals.items(), *_joined(words.tens, words.ordinals)])
@@ -83,7 +148,11 @@ class Numbers:
         """For every token the numbers that start there, as (end, value), shorter readings included."""
         starts = self._starts
         return [
-            self._spoken(tokens, at) if token in starts else _written(tokens, at) if token[0].isdigit() else []
+            self._spoken(tokens, at)
+            if token in starts
+            else self._written(tokens, at)
+            if token[0].isdigit()
+            else []
             for at, token in enumerate(tokens)
         ]
 
@@ -140,6 +209,10 @@ class Numbers:
                 return
             digits += digit
             yield place + 1, float(f"{whole}.{digits}")
+
+    def _written(self, tokens: Sequence[str], at: int) -> Found:
+        found = _written_with_comma(tokens[at], at) if self._words.comma else []
+        return found or _written(tokens, at)
 
     def _written_ordinal(self, tokens: Sequence[str], at: int) -> Found:
         match = _WHOLE_DIGITS.fullmatch(tokens[at])
@@ -204,6 +277,15 @@ def _written(tokens: Sequence[str], at: int) -> Found:
         return [(at + 1, number)] + ([(at + 2, number + part)] if part is not None and part < 1 else [])
     part = _fraction(token)
     return [] if part is None else [(at + 1, part)]
+
+
+def _written_with_comma(token: str, at: int) -> Found:
+    """A number in digits where the comma is the decimal point: 21,5 and 1.000."""
+    if _DECIMALS.fullmatch(token):
+        return [(at + 1, float(token.replace(",", ".")))]
+    if _GROUPS.fullmatch(token):
+        return [(at + 1, float(token.replace(",", "").replace(".", "")))]
+    return []
 
 
 def _fraction(token: str) -> float | None:

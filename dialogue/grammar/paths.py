@@ -6,16 +6,13 @@ word is one look-up. States that go on alike share a `Row`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dialogue.grammar.network import WILDCARD, ListArc, Network, Symbol
+from dialogue.grammar.tokens import ONE_TOKEN
 
 NOTHING = -1
-
-_ONE_TOKEN = re.compile(r"[^\W\d_\u3400-\u9fff]+(?:'[^\W\d_]*)*|\d[\d.,:/]*")
-"""What pieces may grow into: the beginning of a word or number, as `tokenize` cuts them."""
 
 
 @dataclass(slots=True)
@@ -135,7 +132,7 @@ class _Joining:
             state, before = todo.pop()
             for piece, target in self.network.pieces[state]:
                 word = before + piece
-                if before and not _ONE_TOKEN.fullmatch(word):
+                if before and not ONE_TOKEN.fullmatch(word):
                     continue
                 found.setdefault(word, {})[target] = None
                 onward = [(further, word) for further in self._closure(target) if self.network.pieces[further]]

@@ -32,10 +32,14 @@ from dialogue.errors import GrammarError
 from dialogue.grammar.compiled import Block, Compiled, Place, Range, Template
 from dialogue.grammar.lists import ListValue
 from dialogue.grammar.network import WILDCARD, ListArc, Symbol
+from dialogue.grammar.numbers import number_words
 from dialogue.grammar.paths import NOTHING, paths_of
-from dialogue.grammar.tokens import tokenize
+from dialogue.grammar.tokens import Writing, tokenize
+from dialogue.learned.examples import Lessons, add_nlu
 
-HOME_LISTS = frozenset({"name", "area", "floor", "list_name", "moment", "length", "ordinal", "number"})
+HOME_LISTS = frozenset(
+    {"name", "name_word", "area", "floor", "list_name", "moment", "length", "ordinal", "number"}
+)
 _WORDS_OR_SPACE = re.compile(r"[\s\-_]+|[^\s\-_]+")
 _MOST_EXPANSIONS = 400
 
@@ -51,12 +55,17 @@ class Source:
     lists: dict[str, tuple[Any, Place]] = field(default_factory=dict)
     rules: dict[str, tuple[str, str]] = field(default_factory=dict)
     words: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    skip_words: list[str] = field(default_factory=list)
+    lessons: Lessons = field(default_factory=Lessons)
 
 
 class LineText(str):
-    """Text that remembers the line it was read from."""
+    """Text that remembers where it was read: its line, the line of its first character, and the YAML style."""
 
     line: int = 0
+    first: int = 0
+    style: str | None = None
 
 
 class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
@@ -65,7 +74,10 @@ class _LineLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.Saf
 
 def _line_text(loader: Any, node: yaml.ScalarNode) -> LineText:
     text = LineText(node.value)
-    text.line = node.start_mark.line + 1
+    text.line = text.first = node.start_mark.line + 1
+    text.style = node.style
+    if node.style in ("|", ">"):
+        text.first += 1
     return text
 
 
@@ -85,6 +97,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise GrammarError(f"{path}{line}: broken YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"{path}: broken YAML: {error}; put values that are texts in quotes") from error
 
 
 def add_file(source: Source, path: Path) -> None:
@@ -117,8 +131,13 @@ def add_data(source: Source, data: Mapping[str, Any], file: str) -> None:
         source.rules[name] = (body, file)
     for name, body in (data.get("words") or {}).items():
         _merge_words(source.words, str(name), body)
+    for name, body in (data.get("settings") or {}).items():
+        source.settings[str(name)] = _setting(name, body, file)
     for word in data.get("skip_words") or ():
+        source.skip_words.append(str(word))
         source.operators.append(("filler", [word], file))
+    if "nlu" in data:
+        add_nlu(source.lessons, data["nlu"], file, getattr(next(key for key in data if key == "nlu"), "line", 0))
 
 
 def _check_keys(data: Mapping[str, Any], file: str) -> None:
@@ -132,6 +151,36 @@ def _check_keys(data: Mapping[str, Any], file: str) -> None:
             raise GrammarError(f"{_at(key, file)}: {key} is a {kind}")
 
 
+_YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
+_SETTINGS = {
+    "ignore_whitespace": "whether spaces beside letters of a script without spaces mean nothing: yes or no",
+    "elision": "whether an apostrophe ends a word: yes or no",
+    "skip_words_inside": "whether skip words may stand inside a request: yes or no",
+    "endings": "words that are cut off the words they end, as a list",
+    "filter_with_regex": "only means something to hassil",
+}
+
+
+def _setting(name: object, body: Any, file: str) -> Any:
+    """One of the settings of a language, checked."""
+    if name not in _SETTINGS:
+        raise GrammarError(f"{_at(name, file)}: unknown setting {str(name)!r}; known are {', '.join(_SETTINGS)}")
+    if name == "endings" and isinstance(body, list):
+        return tuple(str(ending).casefold() for ending in body)
+    known = _YES_OR_NO.get(str(body).lower())
+    if known is None or name == "endings":
+        raise GrammarError(f"{_at(name, file)}: {name} says {_SETTINGS[str(name)]}")
+    return known
+
+
+def _writing(settings: Mapping[str, Any]) -> Writing:
+    return Writing(
+        elision=settings.get("elision", False),
+        endings=settings.get("endings", ()),
+        unspaced=settings.get("ignore_whitespace", False),
+    )
+
+
 _SECTIONS: Mapping[str, type | None] = {
     "language": None,
     "settings": dict,
@@ -143,6 +192,8 @@ _SECTIONS: Mapping[str, type | None] = {
     "operators": dict,
     "answers": dict,
     "words": dict,
+    "version": None,
+    "nlu": None,
 }
 
 
@@ -175,6 +226,7 @@ def _at(text: object, file: str) -> Place:
 def compile_source(source: Source) -> tuple[Compiled, Compiled]:
     """The network of requests and operators, and the small network of times (blocks of kind ``time``)."""
     main, times = _Compiler(source), _Compiler(source)
+    main.compiled.numbers = number_words(source.language)
     for intent, body, file in source.intents:
         for data in body["data"]:
             compiler = times if (body.get("kind") or data.get("kind")) == "time" else main
@@ -209,7 +261,9 @@ class _Compiler:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.compiled = Compiled()
+        inside = source.settings.get("skip_words_inside", True)
+        self.writing = _writing(source.settings)
+        self.compiled = Compiled(writing=self.writing, skips=tuple(source.skip_words) if inside else ())
         self.rules: dict[str, Expression] = {}
         self.used_lists: set[str] = set()
 
@@ -283,7 +337,7 @@ class _Compiler:
             if not run.strip(" \t\n-_"):
                 state = self._space(state)
                 continue
-            for token in tokenize(run):
+            for token in tokenize(run, self.writing):
                 target = network.new_state()
                 network.pieces[state] += ((token.word, target),)
                 state = target
@@ -376,6 +430,7 @@ class _Compiler:
     def finish(self) -> Compiled:
         """The compiled grammar with its paths, and the templates marked that may end in open text."""
         compiled = self.compiled
+        compiled.endings = frozenset(_endings(compiled))
         compiled.paths = paths_of(compiled.network)
         for number in {compiled.paths.accepts[state] for state in compiled.paths.loops} - {NOTHING}:
             compiled.templates[number] = replace(compiled.templates[number], open_end=True)
@@ -390,6 +445,34 @@ class _Local:
     rules: Mapping[str, Any]
     lists: Mapping[str, Any]
     file: str
+
+
+_LONGEST_ENDING = 24
+
+
+def _endings(compiled: Compiled) -> Iterator[str]:
+    """What templates write right behind a word of a list, without a space: "s" in "{area}s"."""
+    network = compiled.network
+    inside = {WILDCARD, *compiled.ranges}
+    arcs = {arc for row in network.lists for arc in row if network.symbols[arc.symbol].list_name not in inside}
+    todo = [(arc.target, "") for arc in arcs]
+    seen = set(todo)
+    while todo:
+        state, said = todo.pop()
+        words = [(piece, target) for piece, target in network.pieces[state] if _is_word(piece)]
+        more = len(words) < len(network.pieces[state])
+        if said and (more or network.spaces[state] or network.lists[state] or state in network.finals):
+            yield said
+        onward = [(target, said) for target in network.skips[state]]
+        onward += [(target, said + piece) for piece, target in words]
+        new = [step for step in onward if step not in seen and len(step[1]) <= _LONGEST_ENDING]
+        seen.update(new)
+        todo += new
+
+
+def _is_word(piece: str) -> bool:
+    """Whether a piece of a template is in letters that may continue a word."""
+    return piece[0].isalpha() and tokenize(piece)[0].spaced
 
 
 def _parse(text: str, place: Place) -> Expression:

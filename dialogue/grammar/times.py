@@ -14,6 +14,11 @@ How what was left open is decided, with h the hour as said:
   of tomorrow, so it is asked.
 - A weekday is the next such day, today only while the time is ahead. A "next" one (``day`` = 1) is never
   today; where the next one and that of next week differ ("next friday" on a Monday), it is asked.
+- "Friday week" (a weekday with ``day`` of 7 or more) is that many days after the next such day; said on such a
+  day it is asked. "Thursday next week" is that of the next calendar week, whether weeks begin on Monday or on
+  Sunday; where that matters it is asked.
+- A day of the month without a month is the next such day. A weekday said with a date must be that of the date.
+- A time or length whose words leave it open ("by five", "later") has no hour, so it is asked.
 - A day, or a part of it, without an hour has no answer: `PARTS` may serve as a suggestion.
 
 "Asked" means: `candidates` gives several times or none, and `resolve` None. All times are naive and local.
@@ -59,10 +64,12 @@ _WRITTEN = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
 def moment(intent: str, slots: Slots, text: str) -> Moment:
     """What a time template said. ``slots`` are those named in times.yaml; others are passed over.
 
-    ``repeat`` becomes day, weekday, weekend, week (with ``weekday``) or interval (every ``seconds``).
+    ``repeat`` becomes day, weekday, weekend, week (with ``weekday``), weekdays (with ``more_weekdays``, too) or
+    interval (every ``seconds``).
     """
-    hour, minute, meridiem = _clock(slots) or (None, None, None)
+    hour, minute, meridiem = (None if "vague" in slots else _clock(slots)) or (None, None, None)
     seconds, day = _length(slots), _number(slots, "day")
+    month, day_of_month = _month_and_day(slots)
     if hour is not None and seconds is not None:
         day, seconds = int(seconds // _UNITS["days"]), None
     if "this" in slots:
@@ -75,11 +82,25 @@ def moment(intent: str, slots: Slots, text: str) -> Moment:
         part=_word(slots, "part") or _word(slots, "this"),
         day=day,
         weekday=_number(slots, "weekday"),
-        month=_number(slots, "month"),
-        day_of_month=_number(slots, "day_of_month"),
+        more_weekdays=_more_weekdays(slots),
+        week=_number(slots, "week"),
+        month=month,
+        day_of_month=day_of_month,
         repeat=_repeat(slots, seconds) if intent == "Repeat" else None,
         text=text,
     )
+
+
+def _month_and_day(slots: Slots) -> tuple[int | None, int | None]:
+    if (feast := _word(slots, "feast")) is not None:
+        month, day = feast.split("-")
+        return int(month), int(day)
+    return _number(slots, "month"), _number(slots, "day_of_month")
+
+
+def _more_weekdays(slots: Slots) -> tuple[int, ...]:
+    found = (_number(slots, name) for name in ("second_weekday", "third_weekday"))
+    return tuple(weekday for weekday in found if weekday is not None)
 
 
 def _length(slots: Slots) -> float | None:
@@ -123,7 +144,7 @@ def _written(text: str, meridiem: Meridiem | None) -> Clock | None:
 
 def _repeat(slots: Slots, seconds: float | None) -> str:
     if "weekday" in slots:
-        return "week"
+        return "weekdays" if "second_weekday" in slots else "week"
     return _word(slots, "repeat") or ("day" if seconds is None else "interval")
 
 
@@ -158,8 +179,10 @@ def candidates(moment: Moment, now: datetime) -> tuple[datetime, ...]:
     if moment.hour is None:
         return () if moment.seconds is None else (now + timedelta(seconds=moment.seconds),)
     hours = _hours(moment)
-    if moment.month is not None:
+    if moment.day_of_month is not None:
         return _first_day(_dates(moment, now), _on_a_day(hours, moment), moment, now)
+    if moment.weekday is not None and moment.week is not None:
+        return _in_week(moment.week, moment.weekday, _on_a_day(hours, moment), moment, now)
     if moment.weekday is not None:
         return _on_weekday(moment.weekday, _on_a_day(hours, moment), moment, now)
     if moment.day is None:
@@ -184,7 +207,7 @@ def next_repeat(moment: Moment, now: datetime) -> datetime | None:
 
 def _repeated_weekdays(moment: Moment) -> Sequence[int]:
     if moment.weekday is not None:
-        return (moment.weekday,)
+        return (moment.weekday, *moment.more_weekdays)
     return {"weekday": _WORKDAYS, "weekend": _WEEKEND}.get(moment.repeat or "", _ALL_DAYS)
 
 
@@ -224,8 +247,19 @@ def _on_weekday(weekday: int, hours: list[int], moment: Moment, now: datetime) -
     if moment.day is None:
         return _first_day((_date(now, away), _date(now, away + 7)), hours, moment, now)
     next_week = 7 - now.weekday() + weekday
-    days = sorted({away or 7, next_week})
-    return tuple(time for day in days for time in _ahead(_date(now, day), hours, moment, now))
+    days = {away or 7, next_week} if moment.day < 7 else {away + moment.day, (away or 7) + moment.day}
+    return _on_days(days, hours, moment, now)
+
+
+def _in_week(week: int, weekday: int, hours: list[int], moment: Moment, now: datetime) -> tuple[datetime, ...]:
+    """A weekday of a calendar week, which begins on Monday for some and on Sunday for others."""
+    from_monday = weekday - now.weekday()
+    from_sunday = (weekday + 1) % 7 - (now.weekday() + 1) % 7
+    return _on_days({from_monday + 7 * week, from_sunday + 7 * week}, hours, moment, now)
+
+
+def _on_days(days: Iterable[int], hours: list[int], moment: Moment, now: datetime) -> tuple[datetime, ...]:
+    return tuple(time for day in sorted(days) for time in _ahead(_date(now, day), hours, moment, now))
 
 
 def _first_day(days: Iterable[date], hours: list[int], moment: Moment, now: datetime) -> tuple[datetime, ...]:
@@ -237,12 +271,22 @@ def _first_day(days: Iterable[date], hours: list[int], moment: Moment, now: date
 
 
 def _dates(moment: Moment, now: datetime) -> Iterator[date]:
-    """The dates with this month and day from this year on; a day no month has gives none."""
-    for year in range(now.year, now.year + _YEARS_AHEAD):
+    """The dates with this day, month and weekday from this month on; a day no month has gives none.
+
+    A weekday that was said must be that of the first such date: it does not choose another year.
+    """
+    first = True
+    for month in range(now.month - 1, now.month - 1 + 12 * _YEARS_AHEAD):
+        if moment.month not in (None, month % 12 + 1):
+            continue
         try:
-            yield date(year, moment.month or 0, moment.day_of_month or 0)
+            day = date(now.year + month // 12, month % 12 + 1, moment.day_of_month or 0)
         except ValueError:
             continue
+        if day >= now.date():
+            if moment.weekday in (None, day.weekday()) and (first or moment.weekday is None):
+                yield day
+            first = False
 
 
 def _ahead(day: date, hours: Iterable[int], moment: Moment, now: datetime) -> list[datetime]:

@@ -76,6 +76,8 @@ def _chosen(choices: tuple[str, ...], reading: Reading, scene: Scene) -> tuple[s
     found = choices
     if areas:
         found = tuple(one for one in found if _area(scene, one) in areas)
+    if isinstance(part := reading.get("name_word"), str):
+        return tuple(one for one in found if any(part in name.split() for name in _names(scene, one)))
     if isinstance(name, str):
         found = tuple(one for one in found if name.casefold() in _names(scene, one))
     elif isinstance(name, dict):

@@ -49,10 +49,7 @@ def to_undo(request: Request, state: ContextState) -> list[Step]:
     which = request.reading.get("which")
     if request.reading.get("scope") == "all" or not isinstance(which, int):
         return steps
-    groups = _by_request([step for step in steps if not step.reverses])
-    if which > len(groups):
-        return []
-    chosen = groups[-1] if which == -1 else groups[which - 1]
+    chosen = _nth(_by_request([step for step in steps if not step.reverses]), which)
     ids = {step.id for step in chosen}
     return [step for step in steps if step.id in ids or step.reverses in ids]
 
@@ -65,13 +62,29 @@ def _by_request(steps: Sequence[Step]) -> list[list[Step]]:
     return list(groups.values())
 
 
+def _nth(groups: Sequence[list[Step]], which: int) -> list[Step]:
+    """The group of a place in the row (-1: the last); nothing where there are not so many."""
+    if which == -1:
+        return groups[-1] if groups else []
+    return groups[which - 1] if 1 <= which <= len(groups) else []
+
+
 def changes(state: ContextState, steps: Sequence[Step]) -> list[dict[str, object]]:
     """The effects of steps as `action_restore` takes them."""
     return [
         {"target": effect.target, "change": dict(effect.change), "before": dict(effect.before or {})}
         for step in steps
         for effect in _changes(state, step)
+        if not _changed_nothing(effect)
     ]
+
+
+def _changed_nothing(effect: Effect) -> bool:
+    """Whether everything was as it was set already."""
+    before = effect.before
+    return before is not None and all(
+        name in before and before[name] == value for name, value in effect.change.items()
+    )
 
 
 def planned(state: ContextState) -> list[Step]:
@@ -86,14 +99,23 @@ def to_cancel(request: Request, scene: Scene) -> list[Step]:
     if reading.get("scope") == "all":
         return waiting
     if reading.get("name") is not None and not _pronoun(reading):
-        ids = set(find(scene, reading, lambda device: True).ids)
+        found = find(scene, reading, lambda device: True)
+        ids = {*found.ids, *found.choices}
         return [step for step in waiting if ids & set(_targets(step))]
     newest = _newest(scene.state, waiting)
     which = reading.get("which")
     if isinstance(which, int):
-        groups = _by_request(newest)
-        return groups[-1] if which == -1 else (groups[which - 1] if which <= len(groups) else [])
+        return _nth(_by_request(newest), which)
     return newest
+
+
+def nth(state: ContextState, which: int, steps: Sequence[Step]) -> list[Step]:
+    """The steps of the n-th request (-1: the last) among some steps: of the newest turn that set up several,
+    else of all turns."""
+    groups = _by_request(_newest(state, steps))
+    if len(groups) < 2:
+        groups = _by_request(steps)
+    return _nth(groups, which)
 
 
 def _pronoun(reading: Reading) -> bool:

@@ -10,10 +10,20 @@ from typing import Any
 from dialogue.context import Tracker
 from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
 from dialogue.grammar.times import length, resolve
-from dialogue.interfaces import Home
+from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
 from dialogue.policy.conditions import can_be, holds, resolved
-from dialogue.policy.steps import Ask, Draft, devices_of, drafts_for, items, list_of, still_missing
+from dialogue.policy.steps import (
+    QUESTIONS,
+    Ask,
+    Draft,
+    devices_of,
+    drafts_for,
+    items,
+    list_of,
+    still_missing,
+    whole,
+)
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
@@ -60,6 +70,7 @@ class _Planning:
     of_request: dict[int, list[str]] = field(default_factory=dict)
     ends: dict[int, datetime] = field(default_factory=dict)
     answered: set[tuple[str, str]] = field(default_factory=set)
+    doubtful: frozenset[str] = frozenset()
 
     # --- small words
 
@@ -86,15 +97,37 @@ class RulePolicy:
     def plan(
         self, utterance: Utterance, tracker: Tracker, now: datetime, *, area: str | None = None
     ) -> tuple[Plan, tuple[AnyEvent, ...]]:
-        """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed."""
+        """The plan for an utterance; `Plan.steps` holds new steps and earlier ones that an answer completed.
+
+        Where another reading of the same words came close and would do something else, what only the chosen one
+        would do is asked about first. A reading that would do nothing at all is no rival.
+        """
+        planning = self._planned(utterance, tracker, now, area)
+        others = [one for one in utterance.runners_up if one.text == utterance.text]
+        if others and planning.steps:
+            deeds = [_deeds(self._planned(one, tracker, now, area)) for one in others]
+            doubtful = {deed for found in deeds if found for deed in _deeds(planning) - found}
+            if doubtful:
+                planning = self._planned(utterance, tracker, now, area, frozenset(doubtful))
+        return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+
+    def _planned(
+        self,
+        utterance: Utterance,
+        tracker: Tracker,
+        now: datetime,
+        area: str | None,
+        doubtful: frozenset[str] = frozenset(),
+    ) -> _Planning:
         scene = Scene(self.home, tracker.state, now, self.words, area)
         for request in utterance.requests:
             if not _of_others(request) and request.entities:
                 scene.spoken_of.update(devices_of(request, scene))
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
-        planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
+        planning = _Planning(scene, tracker, self.say, prefix, utterance.requests, doubtful=doubtful)
         for dropped in utterance.dropped:
             scene.groups.append(devices_of(dropped, scene))
+        utterance = _answered_in_words(planning, utterance)
         unexplained = _answer(planning, utterance)
         requests = planning.requests = _with_first(utterance.requests, scene)
         planned: set[int] = set()
@@ -106,7 +139,16 @@ class RulePolicy:
         planning.not_done += [NotDone(text, planning.reason("not_understood")) for text in unexplained]
         if any(scene.groups):
             planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
-        return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+        return planning
+
+
+def _deeds(planning: _Planning) -> set[str]:
+    """What the steps of a plan would do and when, for comparing plans."""
+    return {_deed(step.action, step.slots, step.schedule) for step in planning.steps}
+
+
+def _deed(action: str, slots: Mapping[str, Value], schedule: Schedule | None) -> str:
+    return repr((action, sorted(slots.items(), key=lambda pair: pair[0]), schedule))
 
 
 def _of_others(request: Request) -> bool:
@@ -157,6 +199,14 @@ def _in_order(requests: Sequence[Request]) -> list[tuple[int, Request]]:
 # --- answers ----------------------------------------------------------------------------
 
 
+def _answered_in_words(planning: _Planning, utterance: Utterance) -> Utterance:
+    """Where a question asks for words, words that only half make a request are the answer as a whole."""
+    doubtful = utterance.unexplained and utterance.requests and all(one.held for one in utterance.requests)
+    if doubtful and any(question.slot in ("text", "items") for question in planning.open_questions()):
+        return replace(utterance, requests=(), unexplained=(utterance.text,))
+    return utterance
+
+
 def _answer(planning: _Planning, utterance: Utterance) -> list[str]:
     """Let the utterance answer open questions; what nothing explains and no question takes is left over."""
     if utterance.retracted:
@@ -185,8 +235,10 @@ def _fill(planning: _Planning, question: Question, slots: Mapping[str, Value]) -
         planning.events.append(StepChanged(step.id, "asking", slots=filled.slots))
         planning.events.append(QuestionAsked(_question(planning, filled, ask)))
         return
-    planning.events.append(StepChanged(step.id, "pending", slots=filled.slots))
-    planning.steps.append(filled)
+    status: StepStatus = "pending" if filled.schedule is None else "scheduled"
+    planning.events.append(StepChanged(step.id, status, slots=filled.slots))
+    planning.steps.append(replace(filled, status=status))
+    planning.steps += [one for one in planning.tracker.state.steps.values() if one.reverses == step.id]
     targets = past.targets_of(filled)
     if targets[0] in planning.scene.home.devices:
         planning.scene.groups.append(tuple(targets))
@@ -219,10 +271,7 @@ def _take_answer(planning: _Planning, request: Request) -> bool:
 
 def _plan_request(planning: _Planning, number: int, request: Request) -> None:
     if request.intent in answers.ANSWERS or request.reading.bare:
-        if not _take_answer(planning, request) and request.intent not in ("Affirm", "Deny"):
-            planning.report(request, "no_verb" if request.reading.bare else "not_understood")
-        for when in request.when:
-            _take_time(planning, request, when)
+        _plan_answer(planning, number, request)
         return
     if request.intent == "Mention":
         planning.scene.groups.append(devices_of(request, planning.scene))
@@ -238,6 +287,10 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         return
     if request.replaces and request.intent not in _ABOUT_LAST:
         _put_back_last(planning)
+    if _only_a_topic(planning, number, request):
+        planning.scene.groups.append(devices_of(request, planning.scene))
+        return
+    request = _fitted(planning, request)
     special = _SPECIAL.get(request.intent)
     if special is not None:
         special(planning, number, request)
@@ -245,6 +298,65 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
         _same(planning, number, request)
     else:
         _plan_steps(planning, number, request)
+
+
+def _fitted(planning: _Planning, request: Request) -> Request:
+    """ "Make it seven" moves a timer or alarm where that came last; else it sets a device."""
+    readings = (request.reading, *request.alternatives)
+    moving = [one for one in readings if one.intent == "Reschedule"]
+    others = [one for one in readings if one.intent != "Reschedule"]
+    if not moving:
+        return request
+    last = _last_step(planning)
+    if last is not None and last.action == "action_start_timer":
+        return replace(request, reading=moving[0], alternatives=())
+    timed = [one for one in moving if one.get("amount") is None]
+    planned = last is not None and (last.action in _CLOCK_STEPS or last.status == "scheduled")
+    if timed and (planned or not others):
+        return replace(request, reading=timed[0], alternatives=())
+    others = others or moving
+    return replace(request, reading=others[0], alternatives=tuple(others[1:]))
+
+
+def _last_step(planning: _Planning) -> Step | None:
+    """The newest step of an earlier turn that did more than answer; None where this utterance spoke of devices."""
+    if planning.scene.groups:
+        return None
+    for turn in reversed(planning.tracker.state.turns):
+        steps = past.steps_of(planning.tracker.state, turn)
+        steps = [step for step in steps if not step.action.startswith("action_answer") and not step.reverses]
+        if steps:
+            return steps[-1]
+    return None
+
+
+def _plan_answer(planning: _Planning, number: int, request: Request) -> None:
+    """An answer; a time that was said with it is the time of what it completed, or answers another question."""
+    before = len(planning.steps)
+    taken = _take_answer(planning, request)
+    if not taken and request.intent not in ("Affirm", "Deny"):
+        planning.report(request, "no_verb" if request.reading.bare else "not_understood")
+    completed = planning.steps[before:]
+    lasting = tuple(when for when in request.when if when.kind in ("for", "until"))
+    for when in request.when:
+        if when not in lasting or not completed:
+            _take_time(planning, request, when)
+    if lasting and completed:
+        found = timing(replace(request, when=lasting), planning.scene)
+        for step in completed:
+            if found.goes_back and step.action in _LASTING:
+                _add_reverse(planning, number, step, found)
+            else:
+                planning.not_done.append(NotDone(lasting[0].text, planning.reason("not_understood")))
+
+
+_LASTING = frozenset({"action_change_devices", "action_media_control"})
+
+
+def _only_a_topic(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether "what about the bathroom" only says what the request right behind it is about."""
+    following = planning.requests[number + 1 : number + 2]
+    return request.intent == "OtherOne" and any(other.start == request.end for other in following)
 
 
 def _spare(planning: _Planning, number: int, request: Request) -> None:
@@ -324,7 +436,10 @@ def _take_time(planning: _Planning, request: Request, when: When) -> None:
 
 def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     request = _with_so(planning, number, request)
-    found = timing(_without_own_time(request), planning.scene)
+    found = timing(_without_own_time(request, planning.scene), planning.scene)
+    if found.problem == "cannot_know" and request.intent in QUESTIONS:
+        request = replace(request, when=())  # "before I go to bed is the door locked": an answer does no harm
+        found = Timing()
     if found.problem:
         planning.report(request, found.problem, words=found.problem_text)
         return
@@ -339,12 +454,16 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
+    if drafts == [] and request.exceptions:
+        planning.report(request, "all_excepted")
     if drafts is None or (all(draft.problem for draft in drafts) and _taken_as_text(planning, request)):
         return
     for position, draft in enumerate(drafts):
         if draft.targets:
             planning.scene.groups.append(draft.targets)
         _add_step(planning, (number, position), request, draft, found)
+    if found.endless:
+        planning.not_done.append(NotDone(found.endless, planning.reason("endless")))
 
 
 def _with_so(planning: _Planning, number: int, request: Request) -> Request:
@@ -404,13 +523,21 @@ def _taken_as_text(planning: _Planning, request: Request) -> bool:
     return False
 
 
-def _without_own_time(request: Request) -> Request:
+def _without_own_time(request: Request, scene: Scene) -> Request:
     """Times that are the very thing asked for ("remind me at nine") do not schedule the asking."""
     if request.intent in _OWN_TIME:
-        return replace(request, when=tuple(when for when in request.when if when.kind in ("if", "unless")))
+        return replace(request, when=tuple(when for when in request.when if not _own_time(request, when, scene)))
     if request.intent in _OWN_LENGTH:
         return replace(request, when=tuple(when for when in request.when if when.kind != "for"))
     return request
+
+
+def _own_time(request: Request, when: When, scene: Scene) -> bool:
+    """Whether a time is what is asked for; so is the event of a reminder, if the home can know of it."""
+    if when.condition is None:
+        return True
+    known = when.kind == "on" and resolved(when.condition, scene.home).target is not None
+    return known and request.intent == "SetReminder"
 
 
 def _add_step(planning: _Planning, place: tuple[int, int], request: Request, draft: Draft, found: Timing) -> None:
@@ -422,10 +549,20 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
         and not found.goes_back
     ):
         return  # said twice in one breath
+    if found.schedule is None:
+        _supersede(planning, request, draft)
     number, position = place
-    step_id = f"{planning.prefix}.{number + 1}.{position + 1}"
+    taken = {step.id for step in planning.steps}
+    while (step_id := f"{planning.prefix}.{number + 1}.{position + 1}") in taken:
+        position += 1
     schedule = _schedule(planning, number, request, found)
     ask = draft.ask or (Ask("at", "what_time") if found.asks else None)
+    doubtful = ask is None and _deed(draft.action, draft.slots, schedule) in planning.doubtful
+    if doubtful or _unsure(request, draft, planning.scene):
+        if ask is not None:  # one question after another would be needed: that is too much to guess
+            planning.report(request, "not_understood")
+            return
+        ask = Ask("confirmed", "confirm")
     step = Step(
         id=step_id,
         action=draft.action,
@@ -439,13 +576,40 @@ def _add_step(planning: _Planning, place: tuple[int, int], request: Request, dra
     if ask is not None:
         step = replace(step, question=_question(planning, step, ask))
     _record(planning, number, step)
-    if found.goes_back and not ask:
+    if found.goes_back:
         _add_reverse(planning, number, step, found)
+
+
+def _unsure(request: Request, draft: Draft, scene: Scene) -> bool:
+    """Whether a step could do harm and no sentence of the grammar asks for it."""
+    named = (*draft.targets, *(draft.ask.choices if draft.ask else ()))
+    devices = [scene.home.devices[one] for one in named if one in scene.home.devices]
+    return request.source == "learned" and any(device.risky for device in devices)
+
+
+_LEVELS = frozenset({"brightness", "color", "volume", "speed", "temperature"})
+
+
+def _supersede(planning: _Planning, request: Request, draft: Draft) -> None:
+    """A level said again of what was just named ("... but that one at fifty") takes the place of the first."""
+    change, name = draft.slots.get("change"), request.reading.get("name")
+    if not isinstance(name, dict) or "pronoun" not in name or not isinstance(change, dict):
+        return
+    if not change.keys() <= _LEVELS:
+        return
+    for step in planning.steps:
+        old = step.slots.get("change")
+        same = isinstance(old, dict) and old.keys() == change.keys() and step.schedule is None
+        same = same and step.id.startswith(planning.prefix)
+        if same and step.slots.get("targets") == draft.slots.get("targets"):
+            planning.steps.remove(step)
+            planning.events = [one for one in planning.events if getattr(one, "step", None) is not step]
+            return
 
 
 def _status(ask: Ask | None, schedule: Schedule | None) -> StepStatus:
     if ask is not None:
-        return "asking"
+        return "confirming" if ask.slot == "confirmed" else "asking"
     return "pending" if schedule is None else "scheduled"
 
 
@@ -474,9 +638,10 @@ def _record(planning: _Planning, number: int, step: Step) -> None:
 def _add_reverse(planning: _Planning, number: int, step: Step, found: Timing) -> None:
     """The step that takes the change back; what it restores is known when the step has run.
 
-    Where the step waits for an event, so does its reverse: ``after`` (seconds) says how long it then lasts.
+    Where the step waits for an event or an answer, so does its reverse: ``after`` (seconds) says how long it then
+    lasts.
     """
-    waits = step.schedule is not None and step.schedule.on is not None
+    waits = step.question is not None or (step.schedule is not None and step.schedule.on is not None)
     start = step.schedule.at if step.schedule and step.schedule.at else planning.scene.now
     due = None if waits and found.back_after is not None else back_at(found, start)
     slots: dict[str, Value] = {"changes": []}
@@ -527,7 +692,8 @@ def _without_excepted(
             return None
         out.update(devices)
     out |= _left_alone(planning, number, request)
-    taken_back = _taken_back_items(planning, request)
+    out |= {one for draft in drafts for one in draft.targets if _forgotten(planning, _spelled(planning, [one]))}
+    taken_back = _taken_back_items(planning, request, drafts)
     if _retracted(planning, number, request):
         return []
     return [kept for draft in drafts if (kept := _reduced(draft, out, taken_back)) is not None]
@@ -542,7 +708,7 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
         if not _applies(planning, another):
             continue
         spared = another.intent in _SPARES
-        denied = another.negated and another.intent == request.intent
+        denied = another.negated and another.intent == request.intent and not _said_anew(planning, other, number)
         if (spared or denied) and any(entity.name in _PLACES for entity in another.entities):
             out.update(devices_of(another, planning.scene))
     return out
@@ -555,12 +721,18 @@ def _applies(planning: _Planning, request: Request) -> bool:
     return all(holds(condition, planning.scene.home) == wanted for condition, wanted in found.checks)
 
 
+def _said_anew(planning: _Planning, denied: int, number: int) -> bool:
+    """Whether what was denied is asked for after all ("don't turn it on now, turn it on at nine")."""
+    first, second = (devices_of(planning.requests[one], planning.scene) for one in (denied, number))
+    return denied < number and set(first) == set(second)
+
+
 def _retracted(planning: _Planning, number: int, request: Request) -> bool:
     """Whether another request takes back exactly this one ("... no don't start the vacuum")."""
     return any(
         another.negated and another.intent == request.intent and _said(another) == _said(request)
         for other, another in enumerate(planning.requests)
-        if other != number
+        if other > number
     )
 
 
@@ -568,13 +740,23 @@ def _said(request: Request) -> list[tuple[str, str]]:
     return sorted((entity.name, str(entity.value)) for entity in request.entities)
 
 
-def _taken_back_items(planning: _Planning, request: Request) -> set[str]:
-    return {
+def _forgotten(planning: _Planning, names: Sequence[str]) -> bool:
+    """Whether the utterance takes back a thing of one of these names ("actually forget the coffee")."""
+    texts = [one.reading.get("item") for one in planning.requests if one.intent == "TakeBack"]
+    return any(isinstance(said, str) and _overlaps(planning, said, names) for said in texts)
+
+
+def _taken_back_items(planning: _Planning, request: Request, drafts: Sequence[Draft]) -> set[str]:
+    """The items that the utterance takes back, or says not to treat like this."""
+    listed = [draft.slots.get("items") for draft in drafts]
+    said = [str(one) for each in listed if isinstance(each, list) for one in each]
+    denied = {
         item
         for another in planning.requests
-        if another.intent == "TakeBack" or (another.negated and another.intent == request.intent)
+        if another.negated and another.intent == request.intent
         for item in items(str(another.reading.get("item") or ""), planning.scene.words)
     }
+    return {one for one in said if one in denied or _forgotten(planning, [one])}
 
 
 def _reduced(draft: Draft, out: set[str], taken_back: set[str]) -> Draft | None:
@@ -596,11 +778,29 @@ def _reduced(draft: Draft, out: set[str], taken_back: set[str]) -> Draft | None:
 
 
 def _same(planning: _Planning, number: int, request: Request) -> None:
-    """ "Same for the bedroom": the last request with other devices."""
+    """ "Same for the bedroom": the last request with other devices, and those said in one go with it."""
     earlier = _earlier(planning, number)
     if earlier is None:
         planning.report(request, "no_antecedent")
         return
+    for one in (*_said_with(planning, number - 1 if request.intent == "Same" else 0), earlier):
+        _same_as(planning, number, request, one)
+
+
+def _said_with(planning: _Planning, number: int) -> tuple[Request, ...]:
+    """The requests that were said in one go with this one, before it."""
+    first = number
+    while first > 0 and _one_go(planning.requests[first - 1], planning.requests[first]):
+        first -= 1
+    return planning.requests[max(first, 0) : max(number, 0)]
+
+
+def _one_go(one: Request, two: Request) -> bool:
+    """Whether a request goes on from the one before with no word between ("play jazz | at volume ten")."""
+    return one.end == two.start and two.reading.get("name") is None
+
+
+def _same_as(planning: _Planning, number: int, request: Request, earlier: Request) -> None:
     said = tuple(entity for entity in request.entities if entity.name in _PLACES)
     drop = set(_PLACES) if any(entity.name == "name" for entity in said) else {"area", "floor"}
     if isinstance(earlier.reading.get("name"), str):
@@ -647,9 +847,16 @@ def _put_back_last(planning: _Planning) -> None:
 
 def _undo(planning: _Planning, number: int, request: Request) -> None:
     steps = past.to_undo(request, planning.tracker.state)
+    if request.reading.get("list_name") is not None:
+        steps = [step for step in steps if step.action == "action_add_to_list"]
     if not steps:
         planning.report(request, "nothing_to_undo")
         return
+    _take_back_steps(planning, number, steps)
+
+
+def _take_back_steps(planning: _Planning, number: int, steps: Sequence[Step]) -> None:
+    """What was done is undone, what is planned is cancelled."""
     done = [step for step in steps if step.status == "done"]
     waiting = [step for step in steps if step.status == "scheduled"]
     if done:
@@ -659,11 +866,14 @@ def _undo(planning: _Planning, number: int, request: Request) -> None:
 
 
 def _restore(planning: _Planning, place: str, steps: Sequence[Step], status: StepStatus) -> None:
-    changes: list[Any] = past.changes(planning.tracker.state, steps)
-    step = Step(f"{planning.prefix}.{place}.1", "action_restore", {"changes": changes}, steps[0].text)
+    _restore_changes(planning, place, past.changes(planning.tracker.state, steps), steps[0].text)
+    planning.events += [StepChanged(one.id, status) for one in steps]
+
+
+def _restore_changes(planning: _Planning, place: str, changes: list[Any], text: str) -> None:
+    step = Step(f"{planning.prefix}.{place}.1", "action_restore", {"changes": changes}, text)
     planning.steps.append(step)
     planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
-    planning.events += [StepChanged(one.id, status) for one in steps]
     targets = tuple(dict.fromkeys(str(one["target"]) for one in changes))
     known = tuple(one for one in targets if one in planning.scene.home.devices)
     if known:
@@ -671,6 +881,10 @@ def _restore(planning: _Planning, place: str, steps: Sequence[Step], status: Ste
 
 
 def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
+    which = request.reading.get("which")
+    if isinstance(which, int):
+        _cancel_nth(planning, number, request, which)
+        return
     waiting = past.to_cancel(request, planning.scene)
     if waiting:
         _cancel_steps(planning, str(number + 1), waiting)
@@ -679,15 +893,36 @@ def _cancel_plan(planning: _Planning, number: int, request: Request) -> None:
     if questions:
         _withdraw(planning, questions[:1])
         return
-    clocks = [
-        step
-        for step in past.undoable(planning.tracker.state)
-        if step.action in ("action_start_timer", "action_set_alarm", "action_set_reminder")
-    ]
+    clocks = [step for step in past.undoable(planning.tracker.state) if step.action in _CLOCK_STEPS]
     if clocks:
         _restore(planning, str(number + 1), clocks, "undone")
     else:
         planning.report(request, "nothing_planned")
+
+
+_CLOCK_STEPS: Mapping[str, str] = {
+    "action_start_timer": "timer",
+    "action_set_alarm": "alarm",
+    "action_set_reminder": "reminder",
+}
+
+
+def _cancel_nth(planning: _Planning, number: int, request: Request, which: int) -> None:
+    """ "Cancel the second one": of all that is still planned or running, in the order it was set up."""
+    state = planning.tracker.state
+    standing = [step for step in state.steps.values() if step.status == "scheduled" or _clock_of(planning, step)]
+    chosen = past.nth(state, which, standing)
+    if chosen:
+        _take_back_steps(planning, number, chosen)
+    else:
+        planning.report(request, "no_such_one")
+
+
+def _clock_of(planning: _Planning, step: Step) -> Clockwork | None:
+    """The timer, alarm or reminder that a step has set and that is still there."""
+    kind = _CLOCK_STEPS.get(step.action, "")
+    works = planning.scene.home.clockworks(kind) if kind and step.status == "done" else ()
+    return next((work for work in works if work.id.endswith(step.id)), None)
 
 
 def _cancel_steps(planning: _Planning, place: str, waiting: Sequence[Step]) -> None:
@@ -741,14 +976,70 @@ def _ask_history(planning: _Planning, number: int, request: Request) -> None:
 
 def _take_back(planning: _Planning, number: int, request: Request) -> None:
     """ "Forget the blinds": of this utterance it is left out; else what is planned or open for it is dropped."""
+    said = request.reading.get("item")
     others = [one for other, one in enumerate(planning.requests) if other != number]
     if any(one.intent not in _SPARES for one in others):
-        return
-    _cancel_plan(planning, number, request)
+        if isinstance(said, str) and not any(_speaks_of(planning, one, said) for one in others):
+            planning.report(request, "no_antecedent")
+    elif isinstance(said, str):
+        _take_back_words(planning, number, request, said)
+    else:
+        _cancel_plan(planning, number, request)
+
+
+def _take_back_words(planning: _Planning, number: int, request: Request, said: str) -> None:
+    """ "Forget the coffee" in a turn of its own: what the turn before did or planned with it."""
+    state = planning.tracker.state
+    steps = past.changing(state, past.steps_of_turn(state))
+    changes = [one for one in past.changes(state, steps) if _overlaps(planning, said, _names_in(planning, one))]
+    waiting = [
+        step
+        for step in steps
+        if step.status == "scheduled" and _overlaps(planning, said, _spelled(planning, past.targets_of(step)))
+    ]
+    questions = [one for one in planning.open_questions() if _overlaps(planning, said, [one.text])]
+    if changes:
+        _restore_changes(planning, str(number + 1), changes, request.text)
+    if waiting:
+        _cancel_steps(planning, f"{number + 1}c", waiting)
+    if questions:
+        _withdraw(planning, questions[:1])
+    if not (changes or waiting or questions):
+        planning.report(request, "no_antecedent")
+
+
+def _names_in(planning: _Planning, change: Mapping[str, Any]) -> list[str]:
+    """What a change is about, in words: the names of a device, or what was put on a list, set or said."""
+    names = _spelled(planning, [change["target"]])
+    return names or [str(value) for value in change["change"].values()]
+
+
+def _spelled(planning: _Planning, targets: Sequence[str]) -> list[str]:
+    devices = planning.scene.home.devices
+    return [name for one in targets if one in devices for name in spellings(devices[one])]
+
+
+def _overlaps(planning: _Planning, said: str, names: Sequence[str]) -> bool:
+    """Whether a thing that was said in a word or two is one of these names, or a part of one."""
+    small: set[str] = set()
+    for kind in ("articles", "item_joiners"):
+        small.update(planning.scene.words.get(kind, ()))  # type: ignore[arg-type]
+    words = set(said.casefold().split()) - small
+    return any(words & (set(name.casefold().split()) - small) for name in names)
+
+
+def _speaks_of(planning: _Planning, request: Request, said: str) -> bool:
+    """Whether a request of this utterance is about a thing."""
+    names = _spelled(planning, devices_of(request, planning.scene))
+    return _overlaps(planning, said, [*names, str(request.reading.get("item") or "")])
 
 
 def _reschedule(planning: _Planning, number: int, request: Request) -> None:
     """ "Make that ten": the newest plan, alarm or reminder at another time."""
+    if _later(planning, number, request):
+        return
+    if _change_last_timer(planning, number, request):
+        return
     due = _new_time(planning, request)
     waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
     if due is None:
@@ -757,6 +1048,39 @@ def _reschedule(planning: _Planning, number: int, request: Request) -> None:
         _move_plans(planning, number, request, waiting, due)
     elif not _move_clockwork(planning, number, request, due):
         planning.report(request, "nothing_planned")
+
+
+def _change_last_timer(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether a timer came last, and now has another length; a number alone counts in its unit."""
+    step = _last_step(planning)
+    timer = _clock_of(planning, step) if step is not None and step.action == "action_start_timer" else None
+    wanted = _new_length(request.reading, timer.seconds or 0) if timer is not None else None
+    if timer is None or wanted is None:
+        return False
+    slots: dict[str, Value] = {"timer": timer.id, "seconds": whole(wanted)}
+    _add_step(planning, (number, 0), request, Draft("action_change_timer", slots), Timing())
+    return True
+
+
+def _new_length(reading: Reading, old: float) -> float | None:
+    said, moment, amount = reading.get("length"), reading.get("moment"), reading.get("amount")
+    if isinstance(said, Moment):
+        return length(said)
+    if isinstance(moment, Moment) and moment.minute is None and moment.meridiem is None:
+        amount = moment.hour
+    unit = next(unit for unit in (3600, 60, 1) if old % unit == 0)
+    return amount * unit if isinstance(amount, int | float) else None
+
+
+def _later(planning: _Planning, number: int, request: Request) -> bool:
+    """Whether this is "don't start it now, do it at ten": what was just denied, planned for then."""
+    moment = request.reading.get("moment")
+    earlier = planning.requests[number - 1] if number else None
+    if earlier is None or not earlier.negated or not isinstance(moment, Moment):
+        return False
+    when = When("at", moment.text, moment)
+    _plan_steps(planning, number - 1, replace(earlier, negated=False, when=(when,)))
+    return True
 
 
 def _new_time(planning: _Planning, request: Request) -> datetime | None:
@@ -785,12 +1109,10 @@ def _move_plans(
 
 def _move_clockwork(planning: _Planning, number: int, request: Request, due: datetime) -> bool:
     """Whether the last turn set an alarm or reminder that can be moved."""
-    kinds = {"action_set_alarm": "alarm", "action_set_reminder": "reminder"}
     for step in reversed(past.steps_of_turn(planning.tracker.state)):
-        kind = kinds.get(step.action)
-        works = [work for work in planning.scene.home.clockworks(kind or "") if work.id.endswith(step.id)]
-        if kind and works:
-            slots: dict[str, Value] = {kind: works[0].id, "at": due.isoformat()}
+        kind, work = _CLOCK_STEPS.get(step.action), _clock_of(planning, step)
+        if work is not None and kind in ("alarm", "reminder"):
+            slots: dict[str, Value] = {kind: work.id, "at": due.isoformat()}
             _add_step(planning, (number, 0), request, Draft(f"action_change_{kind}", slots), Timing())
             return True
     return False

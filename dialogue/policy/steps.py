@@ -150,7 +150,8 @@ def _open_value(found: Found, attribute: str) -> Draft:
 
 def _level(slot: str, attribute: str, *domains: str) -> Builder:
     def build(request: Request, scene: Scene) -> list[Draft]:
-        found = _usual(scene, find(scene, _without_names(request.reading, domains), _domain(*domains)))
+        found = find(scene, _without_names(request.reading, domains), _domain(*domains))
+        found = _heard(scene, found, request.reading) if attribute == "volume" else _usual(scene, found)
         value = request.reading.get(slot)
         if value is None and found.ids:
             return [_open_value(found, attribute)]
@@ -212,9 +213,12 @@ def _float(value: Value, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else otherwise
 
 
+_VOLUME_STEPS: Mapping[str, float] = {"up": 10.0, "down": -10.0}
+
+
 def _volume_step(request: Request, scene: Scene) -> list[Draft]:
     step = request.reading.get("volume_step")
-    delta = {"up": 10.0, "down": -10.0}.get(str(step), _float(step, 10.0))
+    delta = _VOLUME_STEPS.get(step, 10.0) if isinstance(step, str) else _float(step, 10.0)
     entities = tuple(entity for entity in request.entities if entity.name != "volume_step")
     reading = replace(request.reading, entities=entities)
     drafts = _adjust("volume", 10, "media_player")(replace(request, reading=reading), scene)
@@ -293,6 +297,8 @@ def seconds(reading: Reading, prefix: str = "") -> float | None:
 
 def _start_timer(request: Request, scene: Scene) -> list[Draft]:
     reading = request.reading
+    if reading.get("conversation_command") is not None:  # words for later that are no request
+        return [Draft(problem="not_understood")]
     wanted = seconds(reading)
     if wanted is None:
         wanted = next((length(w.moment) for w in request.when if w.kind == "for" and w.moment), None)
@@ -468,8 +474,10 @@ def still_missing(action: str, slots: Mapping[str, Value]) -> Ask | None:
 
 
 def list_id(scene: Scene, request: Request) -> str | None:
-    """The list a request names; the shopping list (the first) where it names none."""
+    """The list a request names, else the one just spoken of, else the shopping list (the first)."""
     said = request.reading.get("list_name") or request.reading.get("name")
+    if said is None and (just := _list_just_used(scene)) is not None:
+        return just
     for listed in scene.home.lists.values():
         if said is None or str(said).casefold() in (name.casefold() for name in (listed.name, *listed.aliases)):
             return listed.id
@@ -535,15 +543,34 @@ def _without_article(item: str, words: Mapping[str, Any]) -> str:
 
 def _list_items(action: str) -> Builder:
     def build(request: Request, scene: Scene) -> list[Draft]:
-        listed = list_id(scene, request)
+        listed, said = list_id(scene, request), request.reading.get("item")
         if listed is None:
             return [Draft(problem="unknown_list")]
-        said = request.reading.get("item")
+        if request.reading.get("unnamed_list") and not _is_for_a_list(scene, str(said)):
+            return [Draft(problem="which_list")]
+        scene.lists.append(listed)
         if not isinstance(said, str):
             return [Draft(action, {"list": listed}, ask=Ask("items", "which_item"))]
         return [Draft(action, {"list": listed, "items": list(items(said, scene.words))}, (listed,))]
 
     return build
+
+
+def _list_just_used(scene: Scene) -> str | None:
+    """The list of this utterance or of the turn before."""
+    if scene.lists:
+        return scene.lists[-1]
+    steps = scene.state.turns[-1].steps if scene.state.turns else ()
+    used = (scene.state.steps[one].slots.get("list") for one in reversed(steps) if one in scene.state.steps)
+    return next((str(listed) for listed in used if listed), None)
+
+
+def _is_for_a_list(scene: Scene, said: str) -> bool:
+    """Whether "add ..." speaks of a list without a word of it: one was just used, or all are things to buy."""
+    known = {str(item) for item in scene.words.get("items", ())}  # type: ignore[union-attr]
+    if any(listed.name.casefold() in said.casefold() for listed in scene.home.lists.values()):
+        return False  # more was said than what is to be added
+    return _list_just_used(scene) is not None or all(item in known for item in items(said, scene.words))
 
 
 def _clear_list(request: Request, scene: Scene) -> list[Draft]:
@@ -712,6 +739,14 @@ BUILDERS: Mapping[str, Builder] = {
 }
 
 
+QUESTIONS = frozenset(
+    name
+    for name in BUILDERS
+    if name.startswith(("Ask", "HassGet")) or name in ("HassTimerStatus", "HassClimateGetTemperature")
+)
+"""Intents that only ask."""
+
+
 def drafts_for(request: Request, scene: Scene) -> list[Draft]:
     """The steps of one request; with several readings of equal standing, the first that comes to something."""
     problem: list[Draft] = []
@@ -723,7 +758,12 @@ def drafts_for(request: Request, scene: Scene) -> list[Draft]:
     return problem
 
 
+_NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
+
+
 def devices_of(request: Request, scene: Scene) -> tuple[str, ...]:
-    """The devices a request speaks of, whatever it asks of them (for exceptions)."""
+    """The devices a request speaks of, whatever it asks of them (for exceptions); none where it names none."""
+    if not any(entity.name in _NAMING for entity in request.entities):
+        return ()
     found = find(scene, request.reading, _any)
     return found.ids or found.choices

@@ -19,7 +19,7 @@ Fits = Callable[[Device], bool]
 @dataclass(slots=True)
 class Scene:
     """What is known while a plan is made. ``groups`` grows with every request of the utterance;
-    ``spoken_of`` holds the devices that any request of it names.
+    ``spoken_of`` holds the devices that any request of it names, ``lists`` those it has used.
     """
 
     home: Home
@@ -29,6 +29,7 @@ class Scene:
     area: str | None = None
     groups: list[tuple[str, ...]] = field(default_factory=list)
     spoken_of: set[str] = field(default_factory=set)
+    lists: list[str] = field(default_factory=list)
 
     def recent(self) -> Iterable[tuple[tuple[str, ...], ...]]:
         """Groups of devices spoken of, per turn, the newest turn first."""
@@ -53,6 +54,10 @@ def find(scene: Scene, reading: Reading, fits: Fits) -> Found:
     if placed is None:
         return Found(problem="unknown_place")
     name = reading.get("name")
+    if isinstance(name, dict) and "each" in name:
+        return Found(tuple(device.id for device in placed if device.name in _listed(name["each"])))
+    if isinstance(name, dict) and "kin" in name:
+        return _kindred(scene, name, placed)
     if isinstance(name, dict) and "pronoun" in name:
         return _pronoun(scene, str(name["pronoun"]), placed, bool(_place_words(reading)))
     if isinstance(name, dict):
@@ -159,6 +164,26 @@ def _is_a(device: Device, word: str, domain: Value) -> bool:
 
 def _head_is(device: Device, word: str) -> bool:
     return any(spelling.casefold().split()[-1] == word for spelling in spellings(device))
+
+
+def _listed(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []
+
+
+def _kindred(scene: Scene, name: Mapping[str, Value], pool: list[Device]) -> Found:
+    """ "The hallway one": what is there, or is called so, of the kind that was spoken of last."""
+    word = str(name["word"])
+    if name["kin"] == "place":
+        areas = areas_called(scene.home, word)
+        pool = [device for device in pool if device.area in areas]
+    else:
+        pool = [device for device in pool if any(word in one.casefold().split() for one in spellings(device))]
+    for turn in scene.recent():
+        for group in reversed(turn):
+            found = _same_kind(scene, list(group), {device.id: device for device in pool})
+            if found:
+                return Found(found) if len(found) == 1 else Found(choices=found)
+    return Found(problem="no_antecedent")
 
 
 def _just_named(scene: Scene, ids: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from dialogue.types import Condition, Request, Schedule, When
 class Timing:
     """All that qualifies a request in time. ``problem`` is the name of a reason, ``asks`` that an hour is missing.
 
+    ``endless`` holds the words of a length that is not known ("for the night"): nothing is taken back then.
     ``back_after`` (seconds) or ``back_at`` say when the step's reverse runs; ``checks`` must hold now.
     """
 
@@ -23,6 +24,7 @@ class Timing:
     back_at: datetime | None = None
     checks: tuple[tuple[Condition, bool], ...] = ()
     asks: bool = False
+    endless: str = ""
     problem: str = ""
     problem_text: str = ""
 
@@ -34,9 +36,16 @@ class Timing:
 def timing(request: Request, scene: Scene) -> Timing:
     """The timing of a request."""
     found = Timing()
-    for when in request.when:
-        found = _with(found, when, scene)
+    lasts = any(when.kind in ("for", "until") for when in request.when)
+    for when in sorted(request.when, key=lambda when: when.kind == "until"):  # an end counts from its beginning
+        if not (lasts and _meanwhile(when)):
+            found = _with(found, when, scene)
     return found
+
+
+def _meanwhile(when: When) -> bool:
+    """ "For ten minutes while I am on the phone": the length is what counts."""
+    return when.condition is not None and when.condition.attribute == "meanwhile"
 
 
 def _with(timing: Timing, when: When, scene: Scene) -> Timing:
@@ -51,10 +60,12 @@ def _with(timing: Timing, when: When, scene: Scene) -> Timing:
             return replace(timing, schedule=_joined(timing.schedule, Schedule(at=due, every=repeat)))
         case "for":
             assert when.moment is not None
-            return replace(timing, back_after=length(when.moment))
+            seconds = length(when.moment)
+            return replace(timing, back_after=seconds, endless=when.text if seconds is None else "")
         case "until":
             assert when.moment is not None
-            back = resolve(when.moment, scene.now)
+            start = timing.schedule.at if timing.schedule else None
+            back = resolve(when.moment, start or scene.now)
             return replace(timing, back_at=back, asks=timing.asks or back is None)
         case _:
             return _with_condition(timing, when, scene)

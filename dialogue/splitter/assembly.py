@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from dialogue.grammar.compiled import Block
@@ -31,7 +32,7 @@ MENTION = "Mention"
 
 @dataclass(slots=True)
 class Draft:
-    """A request being put together."""
+    """A request being put together. ``from_time`` is where the time begins that stands right before it."""
 
     core: Core
     group: int
@@ -45,6 +46,7 @@ class Draft:
     replaces: bool = False
     joined: str = ""
     doubted: list[str] = field(default_factory=list)
+    from_time: int | None = None
 
     def begins(self) -> list[When]:
         """The times and conditions of a request: its own, or those of the one whose verb it shares."""
@@ -56,8 +58,9 @@ class _Assembly:
     """The walk over the items of a path.
 
     ``prefix`` holds operators that wait for their request, ``fronted`` times and conditions said before it,
-    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run. ``fresh`` says that a fronted
-    time or condition waits for its first request; ``held_back`` is the request that others were said to precede.
+    ``left_out`` exceptions said before it, ``stray`` the unexplained words of a run, ``loose`` times that no
+    request has followed yet. ``fresh`` says that a fronted time or condition waits for its first request;
+    ``held_back`` is the request that others were said to precede.
     """
 
     grammar: Grammar
@@ -86,6 +89,8 @@ class _Assembly:
     final: Draft | None = None
     previous: Item | None = None
     following: Item | None = None
+    time_span: tuple[int, int] = (0, 0)
+    loose: list[When] = field(default_factory=list)
 
     def walk(self, items: list[Item]) -> None:
         for number, item in enumerate(items):
@@ -106,11 +111,29 @@ class _Assembly:
         word = self.chart.words(item.start, item.end)
         if not self.stray:
             after_request = previous is not None and previous.kind in _DONE
+            if previous is not None and previous.kind == "but":
+                after_request = word in self.grammar.words.get("binding", ())  # "... but at forty"
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
+            apart = self._opens(word) and not self._awaits(word, previous, item.start)
             excepted = previous is not None and previous.kind == "but" and word not in self._verbs
-            self.touching = (after_request and not self._opens(word)) or unlinked or excepted
+            self.touching = (after_request and not apart) or unlinked or excepted
             self.stray_at = item.start
-        self.stray.append(word)
+        if self.stray and not self.chart.text.tokens[item.start].spaced:
+            self.stray[-1] += word
+        else:
+            self.stray.append(word)
+
+    def _awaits(self, word: str, previous: Item | None, position: int) -> bool:
+        """Whether words may belong to what stands before them though they begin something.
+
+        So they may behind a request that names nothing ("pause" and "the glorp"), and behind a word that may have
+        been heard for another ("of" for "off").
+        """
+        if position and self.chart.text.tokens[position - 1].heard_for:
+            return True
+        core = previous.core if previous is not None and previous.end == position else None
+        named = core is None or any(one.text for one in core.readings[0].reading.entities)
+        return not named and word.casefold() in self.grammar.words.get("articles", ())
 
     @property
     def _verbs(self) -> Collection[str]:
@@ -213,12 +236,21 @@ class _Assembly:
                 for exception in item.exceptions:
                     self._except(exception)
             case "and" | "then" | "but":
+                self._answer_times()
                 self.joined = item.kind
             case "when":
                 assert item.spoken is not None
                 kind = item.spoken.kind
                 text = self.chart.words(item.start, item.end)
+                self.time_span = (item.start, item.end)
                 self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
+            case "length":
+                assert item.spoken is not None and self.last is not None
+                kinds = [
+                    when.kind for when in self.last.begins() if when.moment and when.moment.seconds is not None
+                ]
+                text = self.chart.words(item.start, item.end)
+                self._requalify(When(kinds[-1] if kinds else "for", text, item.spoken.moment))
             case "condition":
                 self._qualify(_condition(item, self.chart))
             case "except_target" | "more_except":
@@ -352,7 +384,13 @@ class _Assembly:
             self._requalify(when)
         elif when.condition is not None and when.condition.target == "so":
             self._front(self._so(when))
-        elif self.last is not None and not self.joined and not self.prefix and not self._begins_anew(when):
+        elif (
+            self.last is not None
+            and not self.joined
+            and not self.prefix
+            and self.last not in self.dropped
+            and not self._begins_anew(when)
+        ):
             for draft in self._members():
                 if draft is self.last or not draft.when:
                     draft.when.append(when)
@@ -365,6 +403,7 @@ class _Assembly:
             when = _on_the_day(when, self.fronted)
             self.fronted = [one for one in self.fronted if _sort(one) != _sort(when)]
         self.fronted.append(when)
+        self.loose.append(when)
         self.fresh = True
 
     def _begins_anew(self, when: When) -> bool:
@@ -400,6 +439,13 @@ class _Assembly:
             kept = [one for one in draft.when if _sort(one) != _sort(when)]
             draft.when = [*kept, when]
 
+    def _answer_times(self) -> None:
+        """ "At seven and turn the tv down": where a question is open, a time before the "and" answers it."""
+        if self.chart.answering and not self.drafts and not self.prefix:
+            for when in self.fronted:
+                self._stand_alone("Inform", when)
+            self.fronted = []
+
     def close(self) -> None:
         """What is left when no request took it: a time alone corrects the turn before, or answers a question."""
         if self.final is not None:
@@ -409,8 +455,9 @@ class _Assembly:
         while self.drafts and _intent(self.drafts[-1].core) == MENTION:
             self.drafts.pop()
         if self.drafts:
-            self.unexplained += [when.text for when in self.fronted] if self.fresh else []
+            self.unexplained += [when.text for when in self.loose]
             return
+        self.unexplained += [one.core.meant for one in self.left_out]
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
         for when in self.fronted:
@@ -430,11 +477,14 @@ class _Assembly:
 
     def _request(self, core: Core) -> None:
         prefix, self.prefix = self.prefix, []
+        self.loose = []
         spliced = core.kind == "fragment" and self.last is not None
         if not spliced:
             self.group += 1
         draft = Draft(core, self.group, joined=self.joined)
         self._drop_topic(core)
+        if self.fronted and self.time_span[1] == core.start:
+            draft.from_time = self.time_span[0]
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
         if spliced and self.last is not None and not draft.held:
             draft.held = list(self.last.doubted)  # its verb is in doubt, too
@@ -442,6 +492,8 @@ class _Assembly:
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
+        if spliced and self.last is not None and "correct" not in prefix:
+            draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
             for member in self._members():
@@ -488,7 +540,8 @@ class _Assembly:
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
         draft.negated = "not" in prefix
-        if spliced and self.joined != "but" and self.last is not None and self.last.negated:
+        contrasted = self.joined == "but" or "only" in prefix
+        if spliced and not contrasted and self.last is not None and self.last.negated:
             draft.negated = True
         intent = draft.core.readings[0].reading.intent if draft.core.readings else ""
         if "correct" in prefix and not draft.negated and intent not in _SPARING:
@@ -540,8 +593,10 @@ class _Assembly:
             self.first = draft
 
 
-_DONE = frozenset({"request", "several", "fragment", "when", "condition", "except_target", "more_except"})
-_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "condition", "not"})
+_DONE = frozenset(
+    {"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"}
+)
+_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not"})
 _REQUESTS = ("request", "several", "fragment", "partial")
 _OPPOSITE: dict[str, Literal["if", "unless"]] = {"if": "unless", "unless": "if"}
 _PLACES = frozenset({"name", "area", "floor"})
@@ -642,7 +697,20 @@ def _finished(draft: Draft, drafts: list[Draft], chart: Chart) -> Request:
         if_done=draft.if_done,
         held=" ".join(draft.held),
         replaces=draft.replaces,
+        known_as=_known_as(draft, chart),
+        source="grammar" if first.probability is None else "learned",
+        confidence=1.0 if first.probability is None else first.probability,
     )
+
+
+def _known_as(draft: Draft, chart: Chart) -> Reading | None:
+    """How the time right before a request and the request read as one sentence that quotes the request."""
+    if draft.from_time is None or len(draft.when) != 1:
+        return None
+    quoted = chart.words(draft.core.start, draft.core.end)
+    whole = (core for core in chart.requests(draft.from_time) if core.end == draft.core.end)
+    readings = (scored.reading for core in whole for scored in core.readings)
+    return next((one for one in readings if any(entity.text == quoted for entity in one.entities)), None)
 
 
 def _alternatives(first: ScoredReading, others: list[ScoredReading]) -> tuple[Reading, ...]:
@@ -659,12 +727,18 @@ def _segments(items: list[Item], chart: Chart) -> list[Segment]:
         "unexplained": "unexplained",
     }
     found: list[Segment] = []
-    for item in items:
-        kind = kinds.get(item.kind, "operator")
-        core = item.cores[0] if item.cores else item.core
-        label = core.readings[0].reading.intent if core is not None and core.readings else item.kind
-        start = item.start
-        if kind == "unexplained" and found and found[-1].kind == kind:
-            start = found.pop().start
-        found.append(Segment(kind, label, chart.text.words(start, item.end), start, item.end))
+    for unknown, run in groupby(items, key=lambda item: item.kind == "unexplained"):
+        group = list(run)
+        for stretch in [group] if unknown else [[item] for item in group]:
+            found.append(_segment(kinds.get(stretch[0].kind, "operator"), stretch, chart))
     return found
+
+
+def _segment(kind: SegmentKind, items: Sequence[Item], chart: Chart) -> Segment:
+    """One segment of items that stand side by side and have one owner."""
+    first, last = items[0], items[-1]
+    core = first.cores[0] if first.cores else first.core
+    label = core.readings[0].reading.intent if core is not None and core.readings else first.kind
+    meant = core.meant if kind == "fragment" and core is not None else ""
+    cost = sum(item.cost for item in items)
+    return Segment(kind, label, chart.text.words(first.start, last.end), first.start, last.end, cost, meant)

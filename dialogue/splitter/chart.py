@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from dialogue.grammar.automaton import State
 from dialogue.grammar.grammar import Grammar, Sorted
 from dialogue.grammar.machine import ScoredReading, Spoken, Text
+from dialogue.grammar.proposals import Operator, Proposer, Spans
 from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+TALK = frozenset({"filler", "remark", "now"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
 TIMES = frozenset({"at", "for", "until", "every"})
+MOST_NUMBER_WORDS = 5
+LONGEST_SHARING = 3600.0  # after "in two hours", "in ten" may be hours or minutes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +65,10 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``joints`` and ``cuts`` the starts of connectives and corrections, ``bounds`` where a fragment may
-    end.
+    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
+    and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
+    end, ``proposed`` the requests of another reader by their starts. Nothing ends ``inside_numbers`` ("a hundred |
+    and ten"); titles may end at ``asides``, where a remark begins.
     """
 
     grammar: Grammar
@@ -71,10 +77,16 @@ class Chart:
     alive: list[dict[int, State]]
     operators: list[list[Item]]
     sure: frozenset[int] = frozenset()
+    lengths: Mapping[int, Sequence[Item]] = field(default_factory=dict)
     joints: frozenset[int] = frozenset()
+    breaks: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
+    proposed: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    inside_numbers: frozenset[int] = frozenset()
+    asides: frozenset[int] = frozenset()
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
+    _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
 
     @property
@@ -84,10 +96,16 @@ class Chart:
     def words(self, start: int, end: int) -> str:
         return self.text.words(start, end)
 
+    def kinds_inside(self, start: int, end: int) -> set[str]:
+        """The kinds of operators that lie inside a stretch, behind its first token."""
+        return {item.kind for at in range(start, end) for item in self.operators[at] if item.end < end}
+
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
         return self.all_listed(start, end) or any(
-            stretch.end <= end for at in range(start, end) for stretch in self.text.lattice[at]
+            stretch.end <= end and not stretch.skips
+            for at in range(start, end)
+            for stretch in self.text.lattice[at]
         )
 
     def all_listed(self, start: int, end: int) -> bool:
@@ -95,6 +113,12 @@ class Chart:
         words = [token.word for token in self.text.tokens[start:end]]
         kept = [word for word in words if word not in self.grammar.small_words]
         return bool(kept) and all(word in self.grammar.items for word in kept)
+
+    def begins_listed(self, start: int, end: int) -> bool:
+        """Whether the stretch begins with a known item that is no verb ("the yogurt the kids like")."""
+        words = (token.word for token in self.text.tokens[start:end])
+        first = next((word for word in words if word not in self.grammar.small_words), "")
+        return first in self.grammar.items and first not in self.grammar.words.get("verbs", ())
 
     def things_end(self) -> frozenset[int]:
         """Where a name or place ends that is not the beginning of a longer one."""
@@ -114,7 +138,7 @@ class Chart:
         """The requests that begin at a token, read on first use."""
         known = self._requests.get(start)
         if known is None:
-            known = self._requests[start] = tuple(self._read(start))
+            known = self._requests[start] = (*self._read(start), *self.proposed.get(start, ()))
         return known
 
     def _open(self, state: State) -> bool:
@@ -122,21 +146,84 @@ class Chart:
         return all(self.grammar.template(number).open_end for number in state.accepts)
 
     def _read(self, start: int) -> Iterator[Core]:
+        """The requests that begin at a token; what negates others ("nicht") is none itself."""
+        negations = {item.end for item in self.operators[start] if item.kind == "not"}
         for end, state in self.alive[start].items():
-            if end == start or (end > start + 1 and end not in self.bounds and self._open(state)):
+            if end == start or end in self.inside_numbers:
+                continue
+            if self._goes_on(end):
+                continue
+            aside = end > start + 1 and end not in self.bounds and self._open(state)
+            if aside and end not in self.asides:
                 continue
             found = self.grammar.sorted(state.accepts)
-            for templates in (found.requests, found.answers if self.answering else ()):
-                readings = templates and self.grammar.readings(self.text, start, end, templates)
-                if readings:
+            requests = () if end in negations else found.requests
+            for templates in (requests, found.answers if self.answering else ()):
+                readings = self.grammar.readings(self.text, start, end, templates) if templates else []
+                readings = [one for one in readings if not self._overreaches(start, end, one)]
+                if readings and not (aside and readings[0].dictated):
                     yield Core(start, end, self.words(start, end), tuple(readings))
+
+    def _overreaches(self, start: int, end: int, scored: ScoredReading) -> bool:
+        """Whether an open text takes what belongs to others, or stops in the middle of what it quotes.
+
+        "Put on the light and ..." is a request before the "and", so what follows is no title; "remind me to set a
+        timer" does not end before "timer"; and "to" alone is no text.
+        """
+        for first, last in scored.wild:
+            if self.breaks and any(first < cut < last for cut in self.sure_ends(start) & self.breaks):
+                return True
+            if all(self._unfinished(at) for at in range(first, last)):
+                return True
+            quoted = (at for at in range(first, last) if at in self.sure)
+            if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
+                return True
+            words = self.words(first, last)
+            named = any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities)
+            if named and self._no_name(first, last, at_end=last == end):
+                return True
+        return False
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether the word before is one that nothing ends with, unless it was heard for another ("of" for "off"),
+        and no other request or operator follows that would make that likely.
+        """
+        heard = bool(self.text.tokens[end - 1].heard_for) and self._unfinished(end - 1)
+        return heard and end < self.size and end not in self.breaks and end not in self.sure
+
+    def _unfinished(self, position: int) -> bool:
+        return self.text.tokens[position].key.strip() in self.grammar.unfinished
+
+    def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
+        """Whether words are not what a timer is called: talk, a number, or more than a name before what joins."""
+        words = [token.word for token in self.text.tokens[first:last]]
+        if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
+            return True
+        if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
+            return True
+        if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
+            return False
+        inside = (one.kind for at in range(first + 1, last) for one in self.operators[at])
+        return any(kind not in TALK for kind in inside)
+
+    def sure_ends(self, start: int) -> frozenset[int]:
+        """Where requests end that begin at a token and need no open text."""
+        known = self._sure_ends.get(start)
+        if known is None:
+            known = self._sure_ends[start] = frozenset(
+                end
+                for end, state in self.alive[start].items()
+                if end > start and self.grammar.sorted(state.accepts, more_than_one=end > start + 1).sure
+            )
+        return known
 
 
 class Charts:
-    """Makes charts of texts."""
+    """Makes charts of texts; ``proposer`` adds requests that no template foresees."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Grammar, proposer: Proposer | None = None) -> None:
         self.grammar = grammar
+        self._proposer = proposer
         self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._bound = frozenset((*grammar.words.get("binding", ()), *grammar.words.get("unfinished", ())))
         self._compounds: dict[str, set[str]] = {}
@@ -153,17 +240,77 @@ class Charts:
             [] if self._in_compound(tokens, start) else self._sorts(start, states)
             for start, states in enumerate(alive)
         ]
-        sure = frozenset(start for start, row in enumerate(sorts) if any(found.sure for _, found in row))
+        spans = [(start, end) for start, row in enumerate(sorts) for end, found in row if found.sure]
+        sure = frozenset(start for start, _ in spans)
+        inner = {at for start, end in spans for at in range(start + 1, end)}
         kinds = [{kind for _, found in row for kind, _ in found.operators} for row in sorts]
         cuts = {start for start, found in enumerate(kinds) if found & CORRECTIONS}
         openers = sure | {start for start, row in enumerate(sorts) if self._opens(tokens, start, row)}
-        tokens = replace(self._doubting(tokens, sure | cuts), openers=openers)
+        tokens = replace(self._doubting(tokens, (sure - inner) | cuts), openers=openers)
         stops = {start for start, found in enumerate(kinds) if found - OPEN} | openers | {len(alive)}
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
+        for spoken in self._times(tokens, operators):
+            operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
+        lengths: dict[int, list[Item]] = {}
         for spoken in tokens.spoken:
+            if spoken.kind == "length":
+                item = Item("length", spoken.start, spoken.end, WHEN, spoken=spoken)
+                lengths.setdefault(spoken.start, []).append(item)
+        chart = self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure, lengths))
+        if self._proposer is not None:
+            self._propose(chart, self._proposer)
+        return chart
+
+    def _propose(self, chart: Chart, proposer: Proposer) -> None:
+        """Add another reader's requests; where the grammar reads a stretch, its reading stands."""
+        operators = tuple(Operator(one.kind, one.start, one.end) for row in chart.operators for one in row)
+        taken = frozenset(
+            (start, end)
+            for start, row in enumerate(chart.alive)
+            for end, state in row.items()
+            if end > start and self.grammar.sorted(state.accepts).requests
+        )
+        found: dict[int, list[Core]] = {}
+        for one in proposer.proposals(Spans(chart.text, operators, chart.sure, taken)):
+            core = Core(one.start, one.end, chart.words(one.start, one.end), one.readings)
+            found.setdefault(one.start, []).append(core)
+        chart.proposed = {start: tuple(cores) for start, cores in found.items()}
+
+    def _times(self, text: Text, operators: list[list[Item]]) -> Iterator[Spoken]:
+        """The times that can qualify a request; "from eight" is one only before its "until ten"."""
+        times = text.spoken
+        ends = {spoken.start for spoken in times if spoken.kind == "until"}
+        for spoken in times:
             if spoken.kind in TIMES:
-                operators[spoken.start].append(Item("when", spoken.start, spoken.end, WHEN, spoken=spoken))
-        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure))
+                yield spoken
+            elif spoken.kind == "from" and spoken.end in ends:
+                yield replace(spoken, kind="at")
+        yield from self._sharing_units(text, [one for one in times if one.kind in TIMES], operators)
+
+    def _sharing_units(self, text: Text, times: list[Spoken], operators: list[list[Item]]) -> Iterator[Spoken]:
+        """ "... in ten minutes and ... in five", "for ten no for twenty minutes": a length that lacks its unit.
+
+        It begins with the word of the length it shares the unit with, and stands behind it or is corrected by it.
+        """
+        keys = [token.word for token in text.tokens]
+        numbers = self.grammar.numbers.spans(keys)
+        begun = {spoken.start for spoken in times}
+        lengths = {one.start: one for one in times if one.kind in ("at", "for") and one.moment.seconds}
+        for whole in lengths.values():
+            for start in range(len(keys) - 1):
+                if keys[start] == keys[whole.start] and start not in begun and numbers[start + 1]:
+                    yield from self._with_unit(text, start, whole, operators)
+
+    def _with_unit(self, text: Text, start: int, whole: Spoken, operators: list[list[Item]]) -> Iterator[Spoken]:
+        unit = text.words(whole.end - 1, whole.end)
+        for end in range(start + 2, min(start + MOST_NUMBER_WORDS, len(text.tokens)) + 1):
+            if start < whole.start and not _corrected(operators, end, whole.start):
+                continue
+            completed = self.grammar.text(f"{text.words(start, end)} {unit}")
+            for found in completed.spoken:
+                fits = (found.start, found.end, found.kind) == (0, len(completed.tokens), whole.kind)
+                if fits and (found.moment.seconds or LONGEST_SHARING) < LONGEST_SHARING:
+                    yield replace(found, start=start, end=end)
 
     def _in_compound(self, text: Text, start: int) -> bool:
         """Whether a word that may cut belongs to what follows it ("no sugar cola")."""
@@ -219,7 +366,16 @@ class Charts:
         """The chart with the places marked that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
+        pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
+        chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
+        chart.asides = frozenset(item.start for item in items if item.kind == "remark")
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
-        chart.bounds = frozenset(bounds - self.grammar.inside_numbers(chart.text))
+        chart.inside_numbers = frozenset(self.grammar.inside_numbers(chart.text))
+        chart.bounds = frozenset(bounds - chart.inside_numbers)
         return chart
+
+
+def _corrected(operators: list[list[Item]], start: int, end: int) -> bool:
+    """Whether just a correction stands between two positions."""
+    return start < end and any(item.end == end and item.kind in CORRECTIONS for item in operators[start])

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dialogue.splitter.chart import Chart, Core, Item
-from dialogue.splitter.splice import FRAGMENT, REQUEST, Splicer
+from dialogue.splitter.chart import CORRECTIONS, Chart, Core, Item
+from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer, changes
 
 BARE_NAME, BARE_PRONOUN = 0.8, 1.3
 ANSWER = 0.5
@@ -22,12 +22,15 @@ CUT_SHORT, CUT_INSIDE = 1.3, 1.2
 DANGLING, TRAILING_JOINER = 1.5, 0.3
 NOTHING_TO_DROP = 1.2
 UNANNOUNCED = 0.15
+OF_EARLIER = 0.06
 OVER_REQUEST = 0.5
 UNSAID = 1.0
+SECOND_ANSWER = 1.0
 DOUBTFUL = 2.0
 PART_OF_TEXT = 2.0
+CLOSE = 1.0
+"""How far behind a path may be to be kept as a rival."""
 OLD, MOST_OLD = 0.1, 5
-MOST_LEANINGS = 60
 BEAM, NARROW = 4.0, 12
 
 PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only", "last"})
@@ -54,7 +57,8 @@ class Path:
     said to others, which only a connective can end), ``cut`` (one was cut short, and a correction must follow),
     ``excepting`` (an exception was named, and more may follow) or ``told`` (something was said that asks for
     nothing; times that follow belong to it).
-    ``prefix`` holds the operators that wait for their request.
+    ``prefix`` holds the operators that wait for their request. ``rival`` is the next cheapest path to the same
+    signature, where it is close: whatever follows costs both the same.
     """
 
     position: int
@@ -65,6 +69,7 @@ class Path:
     clause: str = "start"
     joined: bool = False
     prefix: tuple[str, ...] = ()
+    rival: Path | None = None
 
     @property
     def signature(self) -> Signature:
@@ -90,20 +95,47 @@ class Search:
         self.chart = chart
         self.splicer = splicer
         self.remembered = remembered
+        self._joins = chart.grammar.joins
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
         self._loose = frozenset(chart.grammar.words.get("unfinished", ()))
+        self.effort = Effort.of(chart.size)
         self._splices: dict[tuple[int, int, bool, str, bool], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
+        self.last_paths: list[Path] = []
+        self._answers_in_whole = chart.answering and any(  # then "yes" is no mere politeness
+            core.end == chart.size and core.readings[0].block.kind == "answer" for core in chart.requests(0)
+        )
+        self._partials: dict[int, list[Item]] = {}
 
     def best(self) -> Path:
         """The cheapest path over all tokens."""
-        path = self._cheapest(splicing=False, skipping=False)
-        if path is None or self._doubtful(path):
-            path = self._cheapest(splicing=True, skipping=True)
-        assert path is not None
-        return path
+        paths = self._paths(splicing=False, skipping=False)
+        if not paths or self._doubtful(min(paths, key=self.whole_cost)):
+            paths = self._paths(splicing=True, skipping=True)
+        self.last_paths = paths
+        return min(paths, key=self.whole_cost)
 
-    def _cheapest(self, *, splicing: bool, skipping: bool) -> Path | None:
+    def runners_up(self, margin: float) -> Iterator[tuple[float, list[Item]]]:
+        """Other readings that cost at most ``margin`` more than the best: costs and items, the cheapest first.
+
+        They leave the best path at one place: where it ends, or where a rival reached one of its steps.
+        """
+        best = min(self.last_paths, key=self.whole_cost)
+        found = [(self.whole_cost(path), path.items()) for path in self.last_paths if path is not best]
+        rest: list[Item] = []
+        path: Path | None = best
+        while path is not None:
+            if path.rival is not None:
+                more = path.rival.cost - path.cost
+                found.append((self.whole_cost(best) + more, [*path.rival.items(), *rest]))
+            if path.item is not None:
+                rest.insert(0, path.item)
+            path = path.before
+        limit = self.whole_cost(best) + min(margin, CLOSE)
+        yield from sorted((way for way in found if way[0] <= limit), key=lambda way: way[0])
+
+    def _paths(self, *, splicing: bool, skipping: bool) -> list[Path]:
+        """The cheapest path to each signature at the end of the text."""
         layers: Layers = [{} for _ in range(self.chart.size + 1)]
         origin = Path(0, 0.0, last=self.remembered)
         layers[0][origin.signature] = origin
@@ -113,10 +145,25 @@ class Search:
                     _extend(layers, path, item)
                 if skipping:
                     _extend(layers, path, _skip(path))
-        return min(layers[-1].values(), key=_final_cost, default=None)
+        return list(layers[-1].values())
+
+    def whole_cost(self, path: Path) -> float:
+        """What a path costs that ends with the text, times that go with nothing counted as unexplained."""
+        return final_cost(path) + (UNEXPLAINED if self._hanging(path) else 0.0)
+
+    def _hanging(self, path: Path) -> bool:
+        """Whether a time was said that goes with no request and answers nothing ("and at six")."""
+        if path.joined and path.item is not None and path.item.kind == "when":
+            return not self.chart.answering
+        if self.chart.answering or not _nothing_said(path):
+            return False
+        kinds = {item.kind for item in path.items()}
+        return "when" in kinds and not kinds & CORRECTIONS
 
     def _doubtful(self, path: Path) -> bool:
         """Whether a path over whole requests deserves a second look with fragments and unexplained words."""
+        if self._hanging(path):
+            return True
         return bool(path.prefix or self.chart.cuts) or any(self._doubtful_item(item) for item in path.items())
 
     def _doubtful_item(self, item: Item) -> bool:
@@ -140,10 +187,12 @@ class Search:
                 yield from self._shared_tails(path.position)
         if splicing and self._may_splice(path):
             yield from self._fragments(path)
-        yield from self._cut_short(path.position)
+        yield from self._cut_short_at(path.position)
 
     def _operators(self, path: Path) -> Iterator[Item]:
         for operator in self.chart.operators[path.position]:
+            if operator.kind == "filler" and self._answers_in_whole:
+                continue
             if operator.kind in NEEDS_LAST and path.last is None:
                 continue
             if path.clause == "cut" and operator.kind not in AFTER_CUT:
@@ -152,6 +201,10 @@ class Search:
                 continue
             if operator.kind == "scratch" and _nothing_said(path):
                 continue
+            if operator.kind == "remark" and self._inside_longer(path):
+                continue
+            if operator.kind == "correct" and _nothing_said(path):
+                operator = replace(operator, cost=operator.cost + OF_EARLIER)
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             if operator.kind == "first" and self._ends_clause(path, operator.end):
@@ -159,6 +212,16 @@ class Search:
             if operator.kind == "now" and _inside_title(path):
                 continue
             yield operator
+        if "correct" in path.prefix and _lasted(path):
+            yield from self.chart.lengths.get(path.position, ())
+
+    def _inside_longer(self, path: Path) -> bool:
+        """Whether the request just said may go on here ("undo | the second one"): then nothing else begins."""
+        last = path.last
+        if path.clause != "done" or last is None or last.kind != "full":
+            return False
+        longer = (core for core in self.chart.requests(last.start) if core.end > path.position)
+        return any(not core.readings[0].wild_tokens for core in longer)
 
     def _ends_clause(self, path: Path, end: int) -> bool:
         """Whether words behind a request are the last of it: the text ends there, or a connective follows."""
@@ -188,9 +251,12 @@ class Search:
             return
         for core in self.chart.requests(path.position):
             best = core.readings[0]
-            quoted = best.wild_tokens and best.reading.intent in self._verbatim
+            quoted = not self._joins or (best.wild_tokens and best.reading.intent in self._verbatim)
             ends = "quoted" if quoted else "done"
-            yield Item("request", core.start, core.end, _request_cost(core), core, ends=ends)
+            cost = _request_cost(core)
+            if best.block.kind == "answer" and _answered(path):
+                cost += SECOND_ANSWER
+            yield Item("request", core.start, core.end, cost, core, ends=ends)
 
     def _may_splice(self, path: Path) -> bool:
         if path.last is None:
@@ -210,14 +276,12 @@ class Search:
         old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
         adding = _after_unknown(path)
         key = (id(path.last), path.position, correcting, old, adding)
-        if key not in self._splices and len(self._splices) >= MOST_LEANINGS:
+        if key not in self._splices and self.effort.left <= 0:
             return
         if key not in self._splices:
-            self._splices[key] = list(
-                self.splicer.splices(
-                    self.chart, path.last, path.position, correcting=correcting, old=old, adding=adding
-                )
-            )
+            where = (self.chart, path.last, path.position, self.effort)
+            found = self.splicer.splices(*where, correcting=correcting, old=old, adding=adding)
+            self._splices[key] = list(found)
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         if correcting and "except" in path.prefix:
             extra += UNSAID
@@ -225,29 +289,42 @@ class Search:
         negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
         leaving_out = not correcting and bool(path.prefix)
         for core, cost in self._splices[key]:
-            if extra and core.leaning != "another":
+            if extra and core.leaning != "another" and not self._adds_place(path, core):
                 continue
             if extra and core.readings[0].bare and not isinstance(core.readings[0].reading.get("name"), str):
                 continue  # "them" alone is no other thing
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
-            if leaving_out and core.readings[0].wild_tokens:
+            if leaving_out and (core.readings[0].wild_tokens or changes(path.last, core.readings[0])):
                 continue
             if core.readings[0].wild_tokens and path.position in self.chart.joints:
                 continue  # no text begins with "and"
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
 
+    def _adds_place(self, path: Path, core: Core) -> bool:
+        """Whether all that is said is a place for the request of the turn before ("in the kitchen too")."""
+        if core.leaning != "narrows" or path.last is not self.remembered or path.prefix:
+            return False
+        end, size = core.end, self.chart.size
+        return end == size or any(one.kind == "filler" and one.end == size for one in self.chart.operators[end])
+
     def _shared_tails(self, position: int) -> list[Item]:
         if position not in self._tails:
-            self._tails[position] = list(self.splicer.shared_tails(self.chart, position))
+            self._tails[position] = self.splicer.shared_tails(self.chart, position, self.effort)
         return self._tails[position]
+
+    def _cut_short_at(self, position: int) -> list[Item]:
+        if position not in self._partials:
+            self._partials[position] = list(self._cut_short(position))
+        return self._partials[position]
 
     def _cut_short(self, start: int) -> Iterator[Item]:
         """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
         ends = [end for end in self.chart.alive[start] if end > start and end in self.chart.cuts]
-        if not ends:
+        if not ends or start in self.chart.joints:
             return
-        whole = {core.end for core in self.chart.requests(start)}
+        cores = self.chart.requests(start)
+        whole = {core.end for core in cores if not core.readings[0].block.extra.get("incomplete")}
         for end in ends:
             if end not in whole:
                 inside = sum(at in self.chart.sure or at in self.chart.joints for at in range(start + 1, end))
@@ -268,8 +345,14 @@ def _extend(layers: Layers, path: Path, item: Item) -> None:
         return
     layer, signature = layers[new.position], new.signature
     known = layer.get(signature)
-    if known is None or new.cost < known.cost:
+    if known is None:
         layer[signature] = new
+        return
+    cheaper, other = (new, known) if new.cost < known.cost else (known, new)
+    if other.cost <= cheaper.cost + CLOSE:
+        others = [one for one in (other, known.rival) if one is not None]
+        cheaper.rival = min(others, key=lambda one: one.cost)
+    layer[signature] = cheaper
 
 
 def _followed(path: Path, item: Item) -> Path | None:
@@ -278,9 +361,9 @@ def _followed(path: Path, item: Item) -> Path | None:
     match item.kind:
         case "filler":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
-        case "remark" if not path.prefix:
+        case "remark" if not path.prefix or path.prefix == ("correct",):
             cost += PART_OF_TEXT if _text_goes_on(path) else 0.0
-            return Path(end, cost, path, item, path.last, "told")
+            return Path(end, cost, path, item, path.last, "told", False, path.prefix)
         case "when" | "condition" if path.clause == "told":
             return Path(end, cost, path, item, path.last, "told")
         case "unexplained":
@@ -288,7 +371,7 @@ def _followed(path: Path, item: Item) -> Path | None:
         case "and" | "then":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", True)
-        case "when" | "condition" if path.clause != "quoted":
+        case "when" | "condition" | "length" if path.clause != "quoted":
             if "correct" in path.prefix:
                 return None if _cut(path) else Path(end, cost, path, item, path.last, "done")
             cost += 0.0 if path.clause == "done" else 0.02
@@ -358,15 +441,32 @@ def _cut(path: Path) -> bool:
     return path.last is not None and path.last.kind == "partial"
 
 
+def _lasted(path: Path) -> bool:
+    """Whether the last request was said with a length of time, which another length can then correct."""
+    before: Path | None = path
+    while before is not None and before.item is not None and before.item.core is None:
+        spoken = before.item.spoken
+        if spoken is not None:
+            return spoken.moment.seconds is not None
+        before = before.before
+    return False
+
+
 def _beam(paths: Iterable[Path]) -> list[Path]:
     """The paths worth extending: the cheapest few, and none far behind the best."""
     ranked = sorted(paths, key=lambda path: path.cost)[:NARROW]
     return [path for path in ranked if path.cost <= ranked[0].cost + BEAM]
 
 
-def _final_cost(path: Path) -> float:
+def final_cost(path: Path) -> float:
+    """What a path costs that ends with the text: operators left hanging cost extra."""
     trailing = TRAILING_JOINER if path.joined and path.clause == "start" else 0.0
     return path.cost + DANGLING * len(path.prefix) + trailing
+
+
+def _answered(path: Path) -> bool:
+    """Whether what stands right before is an answer: what could be a request is then hardly another."""
+    return path.last is not None and bool(path.last.readings) and path.last.readings[0].block.kind == "answer"
 
 
 def _nothing_said(path: Path) -> bool:
@@ -383,4 +483,4 @@ def _request_cost(core: Core) -> float:
     return REQUEST + best.cost + (BARE_NAME if isinstance(best.reading.get("name"), str) else BARE_PRONOUN)
 
 
-__all__ = ["FRAGMENT", "REQUEST", "Path", "Search"]
+__all__ = ["CLOSE", "FRAGMENT", "REQUEST", "Path", "Search", "final_cost"]

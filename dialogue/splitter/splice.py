@@ -21,19 +21,23 @@ OTHER_INTENT, OTHER_SLOTS, FEWER_SLOTS = 0.3, 0.25, 0.02
 UNEVEN, REPLACED = 0.03, 0.05
 OWN_NAME = 0.1
 OPENS_WITH_VERB = 1.0
-MOST_SPLICES = 14
+MOST_SPLICES = 28
+EFFORT, EFFORT_PER_TOKEN, EFFORT_PER_LEANING, EFFORT_PER_ROW = 14000, 20, 900, 400
+READING = 25
 MOST_REMEMBERED = 500
-MOST_THINGS = 5
-MOST_TRIES = 200
+MOST_THINGS, MOST_ROW = 5, 20
 MOST_FRAGMENT = 15
+_CUTTING = frozenset({"not", "except", "correct", "scratch", "never_mind", "but"})
+"""Operators that end a text: no fragment swallows them in open words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text with the automaton's states after each of its tokens."""
+    """A text with the automaton's states after each of its tokens, and how the whole reads as a request."""
 
     text: Text
     states: dict[int, State]
+    readings: tuple[ScoredReading, ...]
 
     @property
     def size(self) -> int:
@@ -48,44 +52,83 @@ class Place:
     tail: int
 
 
+@dataclass(slots=True)
+class Effort:
+    """How much may still be tried to explain one text by fragments, so that its time grows with its length only.
+
+    One unit is a tail that is matched; a sentence that is put together and read costs `READING` of them.
+    """
+
+    left: int
+
+    @classmethod
+    def of(cls, tokens: int) -> Effort:
+        """What a text of so many tokens is worth."""
+        return cls(EFFORT + EFFORT_PER_TOKEN * tokens)
+
+
 class Splicer:
-    """Reads fragments. Remembers the sentences it made for a while."""
+    """Reads fragments. Remembers the sentences it made for a while, so that a text that grows (speech while it is
+    heard) is not read anew from its beginning; forgets them when the home's names change.
+    """
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._articles = frozenset(grammar.words.get("articles", ()))
         self._verbs = frozenset(grammar.words.get("verbs", ()))
         self._sentences: dict[str, Sentence] = {}
+        self._edition = grammar.edition
 
     def splices(
-        self, chart: Chart, last: Core, start: int, *, correcting: bool, old: str = "", adding: bool = False
+        self,
+        chart: Chart,
+        last: Core,
+        start: int,
+        effort: Effort,
+        *,
+        correcting: bool,
+        old: str = "",
+        adding: bool = False,
     ) -> Iterator[tuple[Core, float]]:
         """The fragments that begin at a token, each with its cost; the cheapest splice per end.
 
         ``old`` are the words that the fragment was said to replace, where they were named; ``adding`` says that it
         may stand behind the request, in the place of words that nothing explains.
         """
-        base = self._sentence(last.meant)
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
-        inside_text = set() if correcting else _inside_open_text(last)
-        for cut in range(base.size - 1 if correcting else base.size, -1, -1):
-            if cut in inside_text:
+        mine = Effort(min(effort.left, EFFORT_PER_LEANING))
+        given = mine.left
+        for place, end in self._places(chart, last, start, mine, correcting=correcting, old=old, adding=adding):
+            tried[end] = tried.get(end, 0) + 1
+            if tried[end] > MOST_SPLICES:
                 continue
-            for end, reached in self._ends(chart, base, cut, start):
-                if tried.get(end, 0) >= MOST_SPLICES or not (correcting or chart.knows(start, end)):
-                    continue
-                for tail in self._tails(base, cut, reached):
-                    if tail == cut and not (adding and cut == base.size):
-                        continue  # nothing would be replaced
-                    if old and base.text.words(cut, tail).casefold() != old:
-                        continue
-                    tried[end] = tried.get(end, 0) + 1
-                    found = self._spliced(chart, last, Place(cut, tail), (start, end), correcting)
-                    if found is not None and (end not in best or found[0] < best[end][0]):
-                        best[end] = found
+            mine.left -= READING
+            found = self._spliced(chart, last, place, (start, end), correcting)
+            if found is not None and (end not in best or found[0] < best[end][0]):
+                best[end] = found
+        effort.left -= given - mine.left
         for _, cost, core in best.values():
             yield core, cost
+
+    def _places(
+        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str, adding: bool
+    ) -> Iterator[tuple[Place, int]]:
+        """Where fragments from a token may go, each with its end; the places far behind first."""
+        base = self._sentence(last.meant)
+        inside_text = set() if correcting else _inside_open_text(last)
+        for cut in range(base.size, -1, -1):
+            if cut in inside_text or effort.left <= 0:
+                continue
+            for end, reached in self._ends(chart, base, cut, start):
+                if not (correcting or chart.knows(start, end)):
+                    continue
+                for tail in self._tails(base, cut, reached, effort):
+                    appended = correcting or adding or last.kind == "remembered"
+                    if tail == cut and not (appended and tail == base.size):
+                        continue  # nothing would be replaced
+                    if not old or base.text.words(cut, tail).casefold() == old:
+                        yield Place(cut, tail), end
 
     def _ends(self, chart: Chart, base: Sentence, cut: int, start: int) -> Iterator[tuple[int, State]]:
         """Where a fragment may end that goes on from the first ``cut`` tokens of a sentence."""
@@ -95,11 +138,14 @@ class Splicer:
                 if end > start and end in chart.bounds:
                     yield end, reached
 
-    def _tails(self, base: Sentence, cut: int, state: State) -> Iterator[int]:
+    def _tails(self, base: Sentence, cut: int, state: State, effort: Effort) -> Iterator[int]:
         """Where the earlier request may go on after the fragment, so that the whole is a sentence."""
         if self.grammar.sorted(state.accepts).requests:
             yield base.size
         for tail in range(max(cut, 1), base.size):
+            effort.left -= 1
+            if effort.left < 0:
+                return
             if self._reaches(base.text, tail, base.size, state):
                 yield tail
 
@@ -118,16 +164,27 @@ class Splicer:
         pieces = (base.text.words(0, place.cut), chart.words(*new), base.text.words(place.tail, base.size))
         words = " ".join(piece for piece in pieces if piece)
         whole = self._read(words, *new, kind="fragment", base=last.base)
-        if whole is None:
+        if whole is None or self._times_run_together(base.text, self._sentence(words).text, place.cut):
             return None
         length = new[1] - new[0]
-        listed = chart.all_listed(*new)
+        listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
         if not correcting and self._moved(last, whole, place.cut, length):
             return None
+        if self._begins_another(chart, whole, new, place.cut):
+            return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
+        if place.cut == base.size and (
+            open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
+        ):
+            return None  # only a place is added behind a request ("no on the radio")
+        only_places = self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length))
+        if only_places and changes(last, whole.readings[0]):
+            return None
         if not (correcting or listed) and open_words and open_words >= length - 1:
+            return None
+        if open_words and _CUTTING & chart.kinds_inside(*new):
             return None
         replaced = place.tail - place.cut
         cost = FRAGMENT + whole.readings[0].cost + _difference(last, whole.readings[0])
@@ -140,6 +197,12 @@ class Splicer:
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
         return rank, cost, replace(whole, readings=readings, leaning=kind)
 
+    def _times_run_together(self, old: Text, new: Text, cut: int) -> bool:
+        """Whether a time that ended where the fragment begins goes on in it ("at nine", "ten pm": not 9:10)."""
+        ended = {spoken.start for spoken in old.spoken if spoken.end == cut}
+        longer = {spoken.start for spoken in new.spoken if spoken.start < cut < spoken.end}
+        return not ended.isdisjoint(longer)
+
     def _moved(self, last: Core, whole: Core, cut: int, length: int) -> bool:
         """Whether a fragment that names nothing would speak of another thing than the request it goes with."""
         new = whole.readings[0]
@@ -148,46 +211,79 @@ class Splicer:
         old = _reading_of(last)
         return old is not None and _places(old) != _places(new.reading)
 
+    def _only_places(self, last: Core, scored: ScoredReading, text: Text, new: tuple[int, int]) -> bool:
+        """Whether a fragment says nothing but where or with what ("in the kitchen"), of the same request."""
+        cut, length = new
+        end = cut + length
+        old = _reading_of(last)
+        if old is None or old.intent != scored.reading.intent:
+            return False
+        inside = {at for first, last in scored.places for at in range(first, last) if cut <= first and last <= end}
+        others = [at for at in range(cut, end) if at not in inside]
+        return bool(inside) and not any(text.lattice[at] for at in others) and not scored.wild_inside(cut, end)
+
+    def _begins_another(self, chart: Chart, whole: Core, new: tuple[int, int], cut: int) -> bool:
+        """Whether a verb alone would be taken from the thing it was said of ("... and turn on | the lamp")."""
+        start, end = new
+        if end not in chart.sure or chart.words(start, start + 1).casefold() not in self._verbs:
+            return False
+        return not whole.readings[0].places_inside(cut, cut + end - start)
+
     def _read(self, words: str, start: int, end: int, *, kind: str, base: Request | None = None) -> Core | None:
         """The sentence ``words`` as a request that stands at ``start`` to ``end`` of the utterance."""
-        sentence = self._sentence(words)
-        final = sentence.states.get(sentence.size)
-        templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
-        readings = self.grammar.readings(sentence.text, 0, sentence.size, templates)
-        return Core(start, end, words, tuple(readings), kind, base) if readings else None
+        readings = self._sentence(words).readings
+        return Core(start, end, words, readings, kind, base) if readings else None
 
     def _sentence(self, words: str) -> Sentence:
+        if len(self._sentences) >= MOST_REMEMBERED or self._edition != self.grammar.edition:
+            self._sentences.clear()
+            self._edition = self.grammar.edition
         known = self._sentences.get(words)
         if known is None:
-            if len(self._sentences) >= MOST_REMEMBERED:
-                self._sentences.clear()
-            text = self.grammar.text(words, exact=True)
-            known = self._sentences[words] = Sentence(text, self.grammar.ends(text, 0))
+            known = self._sentences[words] = self._read_sentence(words)
         return known
+
+    def _read_sentence(self, words: str) -> Sentence:
+        text = self.grammar.text(words, exact=True)
+        states = self.grammar.ends(text, 0)
+        final = states.get(len(text.tokens))
+        templates = self.grammar.sorted(final.accepts).requests if final is not None else ()
+        return Sentence(text, states, tuple(self.grammar.readings(text, 0, len(text.tokens), templates)))
 
     # --- shared tails -------------------------------------------------------------------
 
-    def shared_tails(self, chart: Chart, start: int) -> Iterator[Item]:
+    def shared_tails(self, chart: Chart, start: int, effort: Effort) -> list[Item]:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
-        things, effort = chart.things_end(), _Effort()
+        mine = Effort(min(effort.left, EFFORT_PER_ROW))
+        given = mine.left
+        found = list(self._rows(chart, start, mine))
+        effort.left -= given - mine.left
+        return found
+
+    def _rows(self, chart: Chart, start: int, effort: Effort) -> Iterator[Item]:
+        things = chart.things_end()
         for middle, state in chart.alive[start].items():
             if middle in things and middle > start:
-                yield from self._around(chart, start, _Chain(((start, middle),), (state,)))
+                yield from self._around(chart, start, _Chain(((start, middle),), (state,)), effort)
         for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self._complete(state):
                 continue
+            if chart.joints.isdisjoint(range(middle, middle + MOST_ROW)):
+                continue
             for cut in range(start, middle):
+                if effort.left <= 0:
+                    return
                 head = chart.alive[start].get(cut)
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
 
-    def _around(self, chart: Chart, start: int, chain: _Chain) -> Iterator[Item]:
+    def _around(self, chart: Chart, start: int, chain: _Chain, effort: Effort) -> Iterator[Item]:
         """Things, what is left out of them, the tail: "set the lights but not the lamp to forty percent"."""
         for begin, left_out in _left_out(chart, chain.things[-1][1]):
             shared = set.intersection(*(set(self._requests_from(chart, begin, state)) for state in chain.states))
             for end in shared & chart.bounds:
-                yield from self._several(chart, start, chain, (begin, end), left_out)
+                yield from self._several(chart, start, chain, (begin, end), effort, left_out)
 
     def _requests_from(self, chart: Chart, begin: int, state: State) -> Iterator[int]:
         """Where a request may end that goes on at a token."""
@@ -205,56 +301,71 @@ class Splicer:
         extra = self.grammar.block(template).extra
         return bool(extra.get("incomplete") or extra.get("valueless"))
 
-    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: _Effort) -> Iterator[Item]:
+    def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
         if len(chain.things) > 1:
-            yield from self._around(chart, start, chain)
+            yield from self._around(chart, start, chain, effort)
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head).items():
                 effort.left -= 1
                 if effort.left < 0:
                     return
-                if end == begin:
+                if end == begin or (joined and chart.words(begin, begin + 1).casefold() in self._verbs):
                     continue
                 requests = self.grammar.sorted(reached.accepts).requests
                 if requests and joined and end in chart.bounds:
-                    yield from self._several(chart, start, chain, (begin, end))
+                    yield from self._several(chart, start, chain, (begin, end), effort)
                 unfinished = all(self._wants_value(number) for number in requests)
                 if unfinished and end in chart.things_end() and len(chain.things) < MOST_THINGS:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
     def _several(
-        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], left_out: tuple[Item, ...] = ()
+        self,
+        chart: Chart,
+        start: int,
+        chain: _Chain,
+        rest: tuple[int, int],
+        effort: Effort,
+        left_out: tuple[Item, ...] = (),
     ) -> Iterator[Item]:
         """The requests of a row of things; ``rest`` holds the last thing and the tail, or where exceptions stood
         before it the tail alone.
         """
         begin, end = rest
-        words, cut = chart.words, chain.things[0][0]
         for tail in (begin,) if left_out else range(begin + 1, end):
             if not all(self._reaches(chart.text, tail, end, state) for state in chain.states):
                 continue
-            spans = [(thing, f"{words(*thing)} {words(tail, end)}") for thing in chain.things]
-            if not left_out:
-                spans.append((rest, words(begin, end)))
-            head = words(start, cut)
-            cores = [
-                self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
-                for number, (span, said) in enumerate(spans)
-            ]
-            found = [core for core in cores if core is not None]
-            if len(found) == len(cores) and all(_alike(found[0], core) for core in found):
+            found = self._shared(chart, start, chain, None if left_out else rest, (tail, end), effort)
+            if found:
                 cost = REQUEST + FRAGMENT * (len(found) - 1)
                 cost += sum(core.readings[0].cost for core in found) + sum(item.cost for item in left_out)
                 yield Item("several", start, end, cost, found[-1], tuple(found), exceptions=left_out)
 
-
-@dataclass(slots=True)
-class _Effort:
-    """How many more spans may be tried for one beginning; rows of things would else grow without bound."""
-
-    left: int = MOST_TRIES
+    def _shared(
+        self,
+        chart: Chart,
+        start: int,
+        chain: _Chain,
+        rest: tuple[int, int] | None,
+        tail: tuple[int, int],
+        effort: Effort,
+    ) -> list[Core]:
+        """One request per thing of a row, each with the tail, and that of ``rest``, which has it; none where they
+        are not all alike.
+        """
+        words, head = chart.words, chart.words(start, chain.things[0][0])
+        spans = [(thing, f"{words(*thing)} {words(*tail)}") for thing in chain.things]
+        if rest is not None:
+            spans.append((rest, words(*rest)))
+        found: list[Core] = []
+        for number, (span, said) in enumerate(spans):
+            effort.left -= READING
+            core = self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
+            if core is None or not _alike(found[0] if found else core, core):
+                return []
+            found.append(core)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +433,9 @@ def _difference(last: Core, scored: ScoredReading) -> float:
 def _anchored(text: Text, cut: int, length: int) -> bool:
     """Whether the new tokens hold something a list knows; open text alone is no fragment."""
     return any(
-        stretch.end <= cut + length for start in range(cut, cut + length) for stretch in text.lattice[start]
+        stretch.end <= cut + length and not stretch.skips
+        for start in range(cut, cut + length)
+        for stretch in text.lattice[start]
     )
 
 
@@ -338,6 +451,17 @@ def _places(reading: Reading) -> list[tuple[str, str]]:
     """The names and places of a reading."""
     named = [entity for entity in reading.entities if entity.name in ("name", "area", "floor")]
     return sorted((entity.name, str(entity.value)) for entity in named)
+
+
+def changes(last: Core, new: ScoredReading) -> bool:
+    """Whether a fragment asks for something else, not only of something else."""
+    old = _reading_of(last)
+    return old is None or _values(old) != _values(new.reading)
+
+
+def _values(reading: Reading) -> list[tuple[str, str]]:
+    rest = (entity for entity in reading.entities if entity.name not in ("name", "area", "floor", "domain"))
+    return sorted((entity.name, str(entity.value)) for entity in rest)
 
 
 def _leaning(last: Core, new: ScoredReading, cut: int, length: int) -> str:

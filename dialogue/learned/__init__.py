@@ -1,0 +1,1 @@
+"""The learned reader: requests read by likeness to examples, where templates end."""
