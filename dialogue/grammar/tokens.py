@@ -12,7 +12,7 @@ _PIECES = re.compile(
     r"|(?P<possessive>'s\b)"
     r"|(?P<han>[\u3400-\u9fff])"
     r"|(?P<word>[^\W\d_\u3400-\u9fff]+(?:'(?!s\b)[^\W\d_]+)*)"
-    r"|(?P<other>[^\s\-_])"
+    r"|(?P<other>[^\s\-_\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe0f\ufeff])"
 )
 _GLUED = {"mark", "possessive", "han"}
 
