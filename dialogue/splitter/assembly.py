@@ -13,6 +13,8 @@ from dialogue.splitter.chart import Chart, Core, Item
 from dialogue.types import Condition, Entity, Reading, Request, Segment, SegmentKind, Utterance, When
 
 SAME_STANDING = 0.12
+MOST_LEANING = 3
+"""Words of a request that may speak of what stands before it: "a bit brighter"."""
 
 
 @dataclass(slots=True)
@@ -293,7 +295,7 @@ class _Assembly:
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
-        if spliced and self.last is not None and "correct" not in prefix:
+        if self.last is not None and "correct" not in prefix and (spliced or self._leans(core)):
             draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
@@ -314,6 +316,15 @@ class _Assembly:
             self.fronted = list(self.fronted) if not self.drafts else []
         self.drafts.append(draft)
         self.last, self.joined = draft, ""
+
+    def _leans(self, core: Core) -> bool:
+        """Whether a word or two that name nothing follow at once, and so speak of what stands before them."""
+        last = self.last
+        if self.joined or last is None or last not in self.drafts or not core.readings:
+            return False
+        if core.end - core.start > MOST_LEANING:
+            return False
+        return not any(entity.name in _NAMING for entity in core.readings[0].reading.entities)
 
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
@@ -371,6 +382,7 @@ _DONE = frozenset(
     {"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"}
 )
 _HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not"})
+_NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 

@@ -177,7 +177,7 @@ class Chart:
                 return True
             words = self.words(first, last)
             named = any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities)
-            if named and self._no_name(first, last, at_end=last == end):
+            if named and self._no_name(first, last, begins=first == start, at_end=last == end):
                 return True
         return False
 
@@ -191,12 +191,13 @@ class Chart:
     def _unfinished(self, position: int) -> bool:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished
 
-    def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
+    def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
         """Whether words are not what a timer is called: talk, a number, or more than a name before what joins."""
         words = [token.word for token in self.text.tokens[first:last]]
         if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
             return True
-        if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
+        opening = {one.kind for one in self.operators[first]}
+        if self._unfinished(last - 1) or "filler" in opening or (begins and opening):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
