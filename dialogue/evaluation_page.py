@@ -14,6 +14,8 @@ SIDE, MARGIN = 300, 42
 DEEPEST = 0.62
 """How strong the fullest cell of the heat map is, so that its number can still be read."""
 LARGEST_DOT, SMALLEST_DOT = 9.0, 3.0
+_NUMBERS = frozenset({"precision", "recall", "F1", "support", "count", "said on average", "right"})
+_NUMBERED = ' class="number"'
 
 
 def need_place(path: Path) -> None:
@@ -57,7 +59,7 @@ def _section(title: str, about: str, body: str) -> str:
 
 
 def _table(kind: str, heads: Iterable[str], rows: Iterable[str]) -> str:
-    head = "".join(f'<th scope="col">{one}</th>' for one in heads)
+    head = "".join(f'<th scope="col"{_NUMBERED if one in _NUMBERS else ""}>{one}</th>' for one in heads)
     body = "\n".join(rows)
     return (
         f'<div class="wide"><table class="{kind}">\n<thead><tr>{head}</tr></thead>\n'
@@ -104,7 +106,7 @@ def _heat_cell(one: Confusion | None, total: int) -> str:
     if one is None:
         return "<td></td>"
     kind = "right" if one.meant == one.read else "wrong"
-    heat = DEEPEST * max(0.12, one.count / total)
+    heat = DEEPEST * (one.count / total) ** 0.5  # a few of many can be seen, too
     title = "\n".join([f"{one.meant} read as {one.read}: {one.count} of {total}", *one.texts])
     return f'<td class="{kind}" style="--heat: {heat:.3f}" title="{escape(title)}">{one.count}</td>'
 
@@ -222,6 +224,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { font-weight: 500; text-align: left; }
 .list th, .list td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 .list thead th { color: var(--quiet); }
+.list .number { text-align: right; }
 .number { text-align: right; white-space: nowrap; }
 .said { color: var(--quiet); overflow-wrap: anywhere; }
 .bar { width: 8rem; height: .6rem; margin-top: .45rem; border-radius: .3rem; background: var(--line); }
