@@ -65,6 +65,7 @@ class _Assembly:
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
+    asides: list[str] = field(default_factory=list)
     told_when: str = ""
     time_span: tuple[int, int] = (0, 0)
     loose: list[When] = field(default_factory=list)
@@ -206,6 +207,8 @@ class _Assembly:
         wished = item.readings[0].block.slots.get("wish")
         if named or wished or any(at in text.openers for at in range(item.start + 1, item.end)):
             self.unexplained.append(self.chart.words(item.start, item.end))
+        elif item.readings[0].wild:
+            self.asides.append(self.chart.words(item.start, item.end))
 
     def _now(self) -> None:
         """ "... and close the blinds now": the time said before does not reach this request."""
@@ -265,6 +268,8 @@ class _Assembly:
             self.unexplained += [when.text for when in self.loose]
             return
         self.unexplained += [one.core.meant for one in self.left_out]
+        if not self.retracted and not self.dropped:
+            self.unexplained += self.asides  # beside no point at all
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
         for when in self.fronted:
