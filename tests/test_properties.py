@@ -63,8 +63,8 @@ Fits = Callable[[Command], bool]
 
 @cache
 def pool() -> dict[str, tuple[Command, ...]]:
-    """A few commands of every intent, the same ones in every run."""
-    dice = random.Random(1)
+    """A few commands of every intent, the same ones in every run of the same length."""
+    dice = random.Random(MORE)
     found: dict[str, list[Command]] = {}
     templates = [one for one in spoken()[0] if one.block.kind == "request" and one.intent not in _SPARING]
     dice.shuffle(templates)
@@ -206,7 +206,17 @@ def test_an_exception_may_be_a_room(group: str, word: str, room: str) -> None:
 # --- nonsense ---------------------------------------------------------------------------
 
 NONSENSE = ["glorp", "fnord", "wibble", "snarf", "quux", "zork", "flurb"]
-KNOWN = ["the kitchen", "corner lamp", "blue", "forty percent", "upstairs", "the radio", "in the study", "ten", "lights"]
+KNOWN = [
+    "the kitchen",
+    "corner lamp",
+    "blue",
+    "forty percent",
+    "upstairs",
+    "the radio",
+    "in the study",
+    "ten",
+    "lights",
+]
 JOINED = [" and ", " and then ", " then ", ", "]
 
 
@@ -241,7 +251,7 @@ def test_a_muddle_beside_a_request_does_nothing_else(command: Command, muddle: s
 def test_nonsense_inside_a_request_is_told(command: Command, word: str, data: st.DataObject) -> None:
     """A strange word anywhere in a request: it is done as it stands or not at all, and the word is told."""
     words = command.text.split()
-    assume(words[0] not in _TITLES)
+    assume(words[0] not in _TITLES and "and" not in words)  # behind an "and" stands a request of its own
     at = data.draw(st.integers(0, len(words)))
     outcome = heard(" ".join([*words[:at], word, *words[at:]]))
     assert outcome.idle or outcome.what == command.alone.what
@@ -276,7 +286,17 @@ def test_the_same_said_twice_is_done_once(command: Command) -> None:
 
 # --- corrections ------------------------------------------------------------------------
 
-CORRECT = ["no wait", "i mean", "sorry", "actually no", "no", "or rather", "oops i mean", "scratch that", "no sorry"]
+CORRECT = [
+    "no wait",
+    "i mean",
+    "sorry",
+    "actually no",
+    "no",
+    "or rather",
+    "oops i mean",
+    "scratch that",
+    "no sorry",
+]
 
 
 @some
@@ -337,7 +357,9 @@ def test_a_corrected_value_leaves_no_trace(
     """ "Set X to A no wait B" sets X to B, or asks; A is never set."""
     template, values = frame
     wrong, right = data.draw(st.permutations(values))[:2]
-    text = template.format(f"{wrong} {correct} {right}") if inside else f"{template.format(wrong)} {correct} {right}"
+    text = (
+        template.format(f"{wrong} {correct} {right}") if inside else f"{template.format(wrong)} {correct} {right}"
+    )
     assert held_or(heard(text), heard(template.format(right)))
 
 
@@ -355,7 +377,9 @@ def test_a_corrected_verb_leaves_no_trace(frame: tuple[str, str], correct: str, 
 
 
 @some
-@given(commands(plain), st.sampled_from(["never mind", "scratch that", "forget it", "cancel that", "no scratch that"]))
+@given(
+    commands(plain), st.sampled_from(["never mind", "scratch that", "forget it", "cancel that", "no scratch that"])
+)
 def test_what_is_taken_back_is_not_done(command: Command, words: str) -> None:
     """A request that is taken back in the same breath has no effect."""
     assert heard(f"{command.text} {words}").idle
@@ -502,5 +526,10 @@ def test_the_sample_is_broad() -> None:
 
 def test_outcomes_can_differ() -> None:
     """What is compared is not always the same: another device, value or time is another outcome."""
-    texts = ["turn on the kettle", "turn on the fountain", "turn on the kettle at ten", "set a timer for ten minutes"]
+    texts = [
+        "turn on the kettle",
+        "turn on the fountain",
+        "turn on the kettle at ten",
+        "set a timer for ten minutes",
+    ]
     assert len({json.dumps([sorted(one.done), sorted(one.planned)]) for one in map(heard, texts)}) == len(texts)

@@ -142,7 +142,9 @@ class _Assembly:
                 self._qualify(When(kind, text, item.spoken.moment))  # type: ignore[arg-type]
             case "length":
                 assert item.spoken is not None and self.last is not None
-                kinds = [when.kind for when in self.last.begins() if when.moment and when.moment.seconds is not None]
+                kinds = [
+                    when.kind for when in self.last.begins() if when.moment and when.moment.seconds is not None
+                ]
                 text = self.chart.words(item.start, item.end)
                 self._requalify(When(kinds[-1] if kinds else "for", text, item.spoken.moment))
             case "condition":
@@ -321,7 +323,9 @@ class _Assembly:
             self.first = draft
 
 
-_DONE = frozenset({"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"})
+_DONE = frozenset(
+    {"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"}
+)
 _HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not"})
 _NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})

@@ -12,6 +12,7 @@ from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 TIMES = frozenset({"at", "for", "until", "every"})
@@ -60,7 +61,7 @@ class Chart:
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
     open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives and corrections, ``breaks`` those of all operators and
-    what follows a pause, ``bounds`` where a fragment may end.
+    what follows a pause, ``bounds`` where a fragment may end, ``unknown`` the state after a word of no sentence.
     """
 
     grammar: Grammar
@@ -74,6 +75,7 @@ class Chart:
     breaks: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
     bounds: frozenset[int] = frozenset()
+    unknown: State | None = None
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
@@ -166,7 +168,8 @@ class Chart:
     def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
         """Whether words cannot be what a timer is called: talk, or more than a name before what joins or qualifies."""
         opening = {one.kind for one in self.operators[first]}
-        if self._unfinished(last - 1) or "filler" in opening or (begins and opening):
+        closing = any(one.end <= last and one.kind not in TALK for one in self.operators[last - 1])
+        if self._unfinished(last - 1) or closing or "filler" in opening or (begins and opening):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
@@ -217,7 +220,9 @@ class Charts:
                 operators[spoken.start].append(item)
             elif spoken.kind == "length":
                 lengths.setdefault(spoken.start, []).append(replace(item, kind="length"))
-        return self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure, lengths))
+        chart = Chart(self.grammar, tokens, answering, alive, operators, sure, lengths)
+        chart.unknown = dict(self.grammar.ends(self.grammar.text(NO_WORD, exact=True), 0)).get(1)
+        return self._marked(chart)
 
     def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
         return [
