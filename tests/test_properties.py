@@ -31,7 +31,7 @@ some = settings(max_examples=30 * MORE, suppress_health_check=list(HealthCheck))
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request that is understood and done, or planned, when it is said alone; ``open`` says it holds free words."""
+    """A request that is done, or planned, when it is said alone; ``open`` says it holds free words."""
 
     text: str
     intent: str
@@ -102,8 +102,8 @@ Fits = Callable[[Command], bool]
 
 @cache
 def pool() -> dict[str, tuple[Command, ...]]:
-    """A few commands of every intent, the same ones in every run."""
-    dice = random.Random(1)
+    """A few commands of every intent, the same ones in every run of the same length."""
+    dice = random.Random(MORE)
     found: dict[str, list[Command]] = {}
     templates = [one for one in spoken()[0] if one.block.kind == "request" and one.intent not in _SPARING]
     dice.shuffle(templates)
@@ -290,7 +290,7 @@ def test_a_muddle_beside_a_request_does_nothing_else(command: Command, muddle: s
 def test_nonsense_inside_a_request_is_told(command: Command, word: str, data: st.DataObject) -> None:
     """A strange word anywhere in a request: it is done as it stands or not at all, and the word is told."""
     words = command.text.split()
-    assume(words[0] not in _TITLES)
+    assume(words[0] not in _TITLES and "and" not in words)  # behind an "and" stands a request of its own
     at = data.draw(st.integers(0, len(words)))
     outcome = heard(" ".join([*words[:at], word, *words[at:]]))
     assert outcome.idle or outcome.what == command.alone.what
