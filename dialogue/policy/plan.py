@@ -93,7 +93,7 @@ class RulePolicy:
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests)
         for dropped in utterance.dropped:
-            scene.groups.append(devices_of(dropped, scene))
+            scene.groups.append(_would_change(dropped, scene))
         unexplained = _answer(planning, utterance)
         for number, request in _in_order(utterance.requests):
             _plan_request(planning, number, request)
@@ -101,6 +101,12 @@ class RulePolicy:
         if any(scene.groups):
             planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
         return Plan(tuple(planning.steps), tuple(planning.not_done)), tuple(planning.events)
+
+
+def _would_change(request: Request, scene: Scene) -> tuple[str, ...]:
+    """The devices a request that was taken back would have changed, else those it names."""
+    targets = [target for draft in drafts_for(request, scene) for target in draft.targets]
+    return tuple(targets) or devices_of(request, scene)
 
 
 def _of_others(request: Request) -> bool:

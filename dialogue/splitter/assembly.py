@@ -59,6 +59,7 @@ class _Assembly:
     group: int = 0
     stray: list[str] = field(default_factory=list)
     touching: bool = False
+    trailing: bool = False
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ class _Assembly:
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             apart = self._opens(word) and not self._awaits(word, previous, item.start)
             self.touching = (after_request and not apart) or unlinked
+            self.trailing = after_request
         self.stray.append(word)
 
     def _awaits(self, word: str, previous: Item | None, position: int) -> bool:
@@ -106,6 +108,8 @@ class _Assembly:
     def _close_stray(self, following: Item | None) -> None:
         if not self.stray or (following is not None and following.kind == "filler"):
             return
+        if self.trailing and all(word.casefold() in self.grammar.unfinished for word in self.stray):
+            self.touching = True  # "the" alone begins nothing of its own
         words = " ".join(self.stray)
         self.stray = []
         self.unexplained.append(words)

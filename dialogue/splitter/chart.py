@@ -60,8 +60,9 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives and corrections, ``breaks`` those of all operators and
-    what follows a pause, ``bounds`` where a fragment may end, ``unknown`` the state after a word of no sentence.
+    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
+    and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
+    end, ``unknown`` the state after a word of no sentence.
     """
 
     grammar: Grammar
@@ -150,9 +151,9 @@ class Chart:
             if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
                 return True
             words = self.words(first, last)
-            if any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities):
-                if self._no_name(first, last, begins=first == start, at_end=last == end):
-                    return True
+            named = any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities)
+            if named and self._no_name(first, last, begins=first == start, at_end=last == end):
+                return True
         return False
 
     def _goes_on(self, end: int) -> bool:
@@ -166,10 +167,15 @@ class Chart:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished
 
     def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
-        """Whether words cannot be what a timer is called: talk, or more than a name before what joins or qualifies."""
+        """Whether words cannot be what a timer is called: talk, or more than a name."""
         opening = {one.kind for one in self.operators[first]}
         closing = any(one.end <= last and one.kind not in TALK for one in self.operators[last - 1])
-        if self._unfinished(last - 1) or closing or "filler" in opening or (begins and opening):
+        if (
+            self._unfinished(last - 1)
+            or closing
+            or "filler" in opening
+            or (begins and (opening or self._unfinished(first)))
+        ):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False

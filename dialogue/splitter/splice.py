@@ -175,12 +175,12 @@ class Splicer:
         return rank, cost, replace(whole, readings=readings, leaning=kind)
 
     def _left_as_text(self, text: Text, scored: ScoredReading) -> bool:
-        """Whether a number that was being corrected would stay, as a name ("for ten" in "for ten fifteen minutes")."""
+        """Whether a number that is corrected would stay, as a name ("timer for ten" for fifteen minutes)."""
         numbers = self.grammar.numbers.spans([token.key.strip() for token in text.tokens])
         return any(last in [end for end, _ in numbers[first]] for first, last in scored.wild)
 
     def _times_run_together(self, old: Text, new: Text, cut: int) -> bool:
-        """Whether a time that ended where the fragment begins goes on in it ("at nine" and "ten pm" is no 9:10)."""
+        """Whether a time that ended where the fragment begins goes on in it ("at nine", "ten pm": no 9:10)."""
         ended = {spoken.start for spoken in self.grammar.spoken(old) if spoken.end == cut}
         longer = {spoken.start for spoken in self.grammar.spoken(new) if spoken.start < cut < spoken.end}
         return not ended.isdisjoint(longer)
