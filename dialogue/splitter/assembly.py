@@ -268,11 +268,14 @@ class _Assembly:
         self.last, self.joined = draft, ""
 
     def _leans(self, core: Core) -> bool:
-        """Whether a word or two that name nothing follow at once, and so speak of what stands before them."""
+        """Whether words that name nothing follow at once, and so speak of what stands before them.
+
+        So do a word or two, and all behind a name whose own verb was not understood.
+        """
         last = self.last
         if self.joined or last is None or last not in self.drafts or not core.readings:
             return False
-        if core.end - core.start > MOST_LEANING:
+        if core.end - core.start > MOST_LEANING and not any(one.bare for one in last.core.readings):
             return False
         return not any(entity.name in _NAMING for entity in core.readings[0].reading.entities)
 

@@ -169,6 +169,8 @@ class Chart:
     def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
         """Whether words cannot be what a timer is called: talk, or more than a name."""
         opening = {one.kind for one in self.operators[first]}
+        if any(self.text.tokens[at].pause for at in range(first + 1, last if at_end else last + 1)):
+            return True
         closing = any(one.end <= last and one.kind not in TALK for one in self.operators[last - 1])
         if (
             self._unfinished(last - 1)
