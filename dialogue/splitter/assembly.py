@@ -62,6 +62,7 @@ class _Assembly:
     group: int = 0
     stray: list[str] = field(default_factory=list)
     touching: bool = False
+    trailing: bool = False
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
@@ -94,6 +95,7 @@ class _Assembly:
             unlinked = bool(self.prefix) and not self.prefix[-1].startswith("held:")
             apart = self._opens(word) and not self._awaits(word, previous, item.start)
             self.touching = (after_request and not apart) or unlinked
+            self.trailing = after_request
         if self.stray and not self.chart.text.tokens[item.start].spaced:
             self.stray[-1] += word
         else:
@@ -119,6 +121,8 @@ class _Assembly:
     def _close_stray(self, following: Item | None) -> None:
         if not self.stray or (following is not None and following.kind == "filler"):
             return
+        if self.trailing and all(word.casefold() in self.grammar.unfinished for word in self.stray):
+            self.touching = True  # "the" alone begins nothing of its own
         words = " ".join(self.stray)
         self.stray = []
         self.unexplained.append(words)
@@ -323,11 +327,14 @@ class _Assembly:
         self.last, self.joined = draft, ""
 
     def _leans(self, core: Core) -> bool:
-        """Whether a word or two that name nothing follow at once, and so speak of what stands before them."""
+        """Whether words that name nothing follow at once, and so speak of what stands before them.
+
+        So do a word or two, and all behind a name whose own verb was not understood.
+        """
         last = self.last
         if self.joined or last is None or last not in self.drafts or not core.readings:
             return False
-        if core.end - core.start > MOST_LEANING:
+        if core.end - core.start > MOST_LEANING and not any(one.bare for one in last.core.readings):
             return False
         return not any(entity.name in _NAMING for entity in core.readings[0].reading.entities)
 

@@ -200,8 +200,15 @@ class Chart:
         if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
             return True
         opening = {one.kind for one in self.operators[first]}
+        if any(self.text.tokens[at].pause for at in range(first + 1, last if at_end else last + 1)):
+            return True
         closing = any(one.end <= last and one.kind not in TALK for one in self.operators[last - 1])
-        if self._unfinished(last - 1) or closing or "filler" in opening or (begins and opening):
+        if (
+            self._unfinished(last - 1)
+            or closing
+            or "filler" in opening
+            or (begins and (opening or self._unfinished(first)))
+        ):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
