@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dialogue.splitter.chart import TALK, Chart, Core, Item
+from dialogue.splitter.chart import CORRECTIONS, TALK, Chart, Core, Item
 from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer
 
 BARE_NAME = 0.8
@@ -146,6 +146,8 @@ class Search:
                 continue
             if operator.kind == "scratch" and _nothing_said(path):
                 continue
+            if path.clause == "quoted" and operator.kind in CORRECTIONS and path.position in self.chart.sure:
+                continue  # "announce that you should make it warmer"
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
