@@ -200,6 +200,8 @@ class Search:
                 continue
             if operator.kind == "correct" and _nothing_said(path):
                 operator = replace(operator, cost=operator.cost + OF_EARLIER)
+            if path.clause == "quoted" and operator.kind in CORRECTIONS and path.position in self.chart.sure:
+                continue  # "announce that you should make it warmer"
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             yield operator
