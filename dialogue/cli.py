@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_parse,
         _add_models,
         _add_check,
+        _add_evaluate,
         _add_forget,
     ):
         add(commands)
@@ -277,6 +278,27 @@ def _add_check(commands: Commands) -> None:
     parser.add_argument("--home", type=Path, metavar="FILE", help="check with the names of this home, too")
 
 
+def _add_evaluate(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "measure how well examples are read",
+        "onebreath evaluate --grammars my_sentences              (cross-validation over their own examples)",
+        "onebreath evaluate --grammars my_sentences test.yml --html picture.html",
+        "onebreath evaluate --grammars my_sentences test.yml --json --bar 90",
+    )
+    _add_parts(parser)
+    _add_output(parser)
+    help_text = "parts of the cross-validation (default: 5)"
+    parser.add_argument("--folds", type=_folds, default=5, metavar="N", help=help_text)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the picture of the confusions here")
+    help_text = "exit with 1 where fewer are read exactly"
+    parser.add_argument("--bar", type=_percent, metavar="PERCENT", help=help_text)
+    help_text = "examples in Rasa's NLU YAML (default: cross-validation over those of --grammars)"
+    parser.add_argument("tests", nargs="*", type=Path, metavar="TEST.yml", help=help_text)
+
+
 def _add_forget(commands: Commands) -> None:
     parser = _command(
         commands,
@@ -294,6 +316,22 @@ def _count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
     return int(text)
+
+
+def _folds(text: str) -> int:
+    if not text.isdigit() or not 2 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 2 to 100")
+    return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return percent
 
 
 def _port(text: str) -> int:
@@ -545,6 +583,26 @@ def _check(options: argparse.Namespace) -> int:
             print(f"warning: {warning}")
         print(f"ok: {count(options.language, options.folders)} sentences")
     return 2 if problems else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from dialogue.evaluation import evaluate, evaluation_shape
+    from dialogue.evaluation_page import need_place, write_page
+    from dialogue.evaluation_picture import evaluation_picture
+
+    if options.html is not None:
+        need_place(options.html)
+    found = evaluate(_configuration(options), options.tests, options.folds)
+    if options.json:
+        _print_json(evaluation_shape(found))
+    else:
+        print(evaluation_picture(found, _brush(options)))
+    if options.html is not None:
+        write_page(found, options.html)
+    below = options.bar is not None and found.exact.right * 100 < options.bar * found.exact.count
+    if below:
+        print(f"onebreath: exact match is below {options.bar:g} %", file=sys.stderr)
+    return 1 if below else 0
 
 
 def _forget(options: argparse.Namespace) -> int:

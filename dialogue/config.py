@@ -66,9 +66,14 @@ def _reader(grammar: Grammar, folders: tuple[Path, ...]) -> Proposer | None:
 
 def load_splitter(configuration: Configuration) -> GrammarSplitter:
     """Only what understanding takes: a language can be understood before it can be answered in."""
-    home = load_home(configuration.home or shipped_grammars() / "home.yaml")
-    grammar = Grammar.load(configuration.language, configuration.grammars, home=home)
+    grammar = load_grammar(configuration)
     return GrammarSplitter(grammar, _reader(grammar, configuration.grammars))
+
+
+def load_grammar(configuration: Configuration) -> Grammar:
+    """The grammar with the home's names, without what is learned."""
+    home = load_home(configuration.home or shipped_grammars() / "home.yaml")
+    return Grammar.load(configuration.language, configuration.grammars, home=home)
 
 
 def _responses(language: str) -> Responses:

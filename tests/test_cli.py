@@ -25,7 +25,7 @@ FIXTURES = ROOT / "audio_fixtures" / "en"
 SPOKEN = "turn on the corner lamp and the porch light"
 KEYS = ["requests", "effects", "scheduled", "asked", "not_done", "responses"]
 NOW = "2026-03-02T18:00:00"
-COMMANDS = ("say", "chat", "batch", "mic", "serve", "parse", "models", "check", "forget")
+COMMANDS = ("say", "chat", "batch", "mic", "serve", "parse", "models", "check", "evaluate", "forget")
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +32,7 @@ some = settings(max_examples=30 * MORE, suppress_health_check=list(HealthCheck))
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request that is understood and done, or planned, when it is said alone; ``open`` says it holds free words."""
+    """A request that is done or planned when it is said alone; ``open`` says that it holds free words."""
 
     text: str
     intent: str
@@ -48,49 +49,12 @@ class Command:
 
 
 _VERBS = frozenset(
-    [
-        "add",
-        "adjust",
-        "bring",
-        "cancel",
-        "change",
-        "clean",
-        "clear",
-        "close",
-        "create",
-        "cut",
-        "decrease",
-        "delete",
-        "dim",
-        "increase",
-        "kill",
-        "light",
-        "lock",
-        "lower",
-        "make",
-        "mute",
-        "open",
-        "pause",
-        "play",
-        "put",
-        "raise",
-        "reduce",
-        "remove",
-        "resume",
-        "set",
-        "shut",
-        "silence",
-        "skip",
-        "start",
-        "stop",
-        "switch",
-        "turn",
-        "unlock",
-        "unmute",
-        "unpause",
-        "vacuum",
-        "wipe",
-    ]
+    re.findall(
+        r"\w+",
+        """add adjust bring cancel change clean clear close create cut decrease delete dim increase kill light lock
+        lower make mute open pause play put raise reduce remove resume set shut silence skip start stop switch turn
+        unlock unmute unpause vacuum wipe""",
+    )
 )
 _TITLES = frozenset({"play", "put", "listen", "add"})
 """Verbs that any words may follow: "play glorp"."""
@@ -102,8 +66,8 @@ Fits = Callable[[Command], bool]
 
 @cache
 def pool() -> dict[str, tuple[Command, ...]]:
-    """A few commands of every intent, the same ones in every run."""
-    dice = random.Random(1)
+    """A few commands of every intent, the same ones in every run of the same length."""
+    dice = random.Random(MORE)
     found: dict[str, list[Command]] = {}
     templates = [one for one in spoken()[0] if one.block.kind == "request" and one.intent not in _SPARING]
     dice.shuffle(templates)
@@ -245,17 +209,8 @@ def test_an_exception_may_be_a_room(group: str, word: str, room: str) -> None:
 # --- nonsense ---------------------------------------------------------------------------
 
 NONSENSE = ["glorp", "fnord", "wibble", "snarf", "quux", "zork", "flurb"]
-KNOWN = [
-    "the kitchen",
-    "corner lamp",
-    "blue",
-    "forty percent",
-    "upstairs",
-    "the radio",
-    "in the study",
-    "ten",
-    "lights",
-]
+KNOWN = ["the kitchen", "corner lamp", "blue", "forty percent", "upstairs", "the radio", "in the study"]
+KNOWN += ["ten", "lights"]
 JOINED = [" and ", " and then ", " then ", ", "]
 
 
@@ -290,7 +245,7 @@ def test_a_muddle_beside_a_request_does_nothing_else(command: Command, muddle: s
 def test_nonsense_inside_a_request_is_told(command: Command, word: str, data: st.DataObject) -> None:
     """A strange word anywhere in a request: it is done as it stands or not at all, and the word is told."""
     words = command.text.split()
-    assume(words[0] not in _TITLES)
+    assume(not (_TITLES | {"and", "timer", "music"}) & {*words})  # "the glorp timer" has a name
     at = data.draw(st.integers(0, len(words)))
     outcome = heard(" ".join([*words[:at], word, *words[at:]]))
     assert outcome.idle or outcome.what == command.alone.what

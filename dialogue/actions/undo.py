@@ -29,7 +29,8 @@ class ActionRestore(StepAction):
     def act(self, call: Call) -> None:
         changes = _changes(call)
         for target, before in _device_values(call, changes).items():
-            change_device(call, target, before)
+            if before:
+                change_device(call, target, before)
         for effect in reversed(changes):
             if effect["target"] not in call.home.devices or effect["target"] in call.home.lists:
                 _restore(call, effect)
@@ -50,9 +51,8 @@ def _device_values(call: Call, changes: Sequence[_Change]) -> dict[str, dict[str
         if target not in call.home.devices or target in call.home.lists:
             continue
         before = {name: value for name, value in (effect.get("before") or {}).items() if value is not None}
-        if before:
-            values.setdefault(target, {}).update(before)
-        else:
+        values.setdefault(target, {}).update(before)
+        if not before or any(name not in before for name in effect.get("change") or {} if name != "media"):
             call.fail(target, "reason_cannot_undo")
     return values
 

@@ -188,7 +188,7 @@ class Grammar:
         spoken = tuple(self._moments(Text(bare, tuple(first), (1.0,) * len(bare))))
         trees = (self._static_tree, self._home_tree)
         rows = [_row(self.main, bare, at, trees, numbers[at], ordinals[at], self._scope_words) for at in places]
-        for at in self._pronouns(bare, rows):
+        for at in self._pronouns(bare, rows) - {said.start for said in spoken if said.end > said.start + 1}:
             rows[at] = _row(self.main, bare, at, trees, (), ordinals[at], self._scope_words)
         if self.main.compiled.skips:
             rows = [(*row, *self._skipped(bare, at)) for at, row in enumerate(rows)]

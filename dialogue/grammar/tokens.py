@@ -25,7 +25,7 @@ _PIECES = (
     r"|(?P<mark>[%°]c?)"
     r"|{words}"
     rf"|(?P<unspaced>[{_UNSPACED}])"
-    r"|(?P<other>[^\s\-_])"
+    r"|(?P<other>[^\s\-_\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe0f\ufeff])"
 )
 _WHOLE = re.compile(_PIECES.format(words=rf"(?P<possessive>'s\b)|(?P<word>{_LETTER}+(?:'(?!s\b){_LETTER}+)*)"))
 _ELIDED = re.compile(_PIECES.format(words=rf"(?P<word>{_LETTER}+'?)"))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialogue.errors import GrammarError
@@ -24,11 +24,15 @@ _BLOCK = "write 'examples: |' and below it a line '- ...' for each example"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A slot in an example: the characters from ``start`` to ``end`` of its text are the words of ``slot``."""
+    """A slot in an example: the characters from ``start`` to ``end`` of its text are the words of ``slot``.
+
+    ``value`` is what the annotation says that they mean, where it says so.
+    """
 
     slot: str
     start: int
     end: int
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,14 @@ class Lessons:
     lookups: dict[str, list[str]] = field(default_factory=dict)
     patterns: dict[str, list[str]] = field(default_factory=dict)
 
+    def without(self, held_out: Iterable[Example]) -> Lessons:
+        """The same lessons as if these examples, and what only they say of synonyms, had never been written."""
+        gone = set(held_out)
+        kept = [one for one in self.examples if one not in gone]
+        unsaid = _meanings(gone) - _meanings(kept)
+        synonyms = {words: value for words, value in self.synonyms.items() if (words, value) not in unsaid}
+        return replace(self, examples=kept, synonyms=synonyms)
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -69,6 +81,16 @@ def add_nlu(lessons: Lessons, entries: Any, file: str, line: int = 0) -> None:
         raise GrammarError(f"{Place(file, line)}: nlu is a list; write '- intent: name' with examples below it")
     for entry in entries:
         _add_entry(lessons, entry, Place(file, _line_of(entry, line)))
+
+
+def _meanings(examples: Iterable[Example]) -> set[tuple[str, str]]:
+    """What the annotations of these examples say that words mean."""
+    return {
+        (folded(one.text[mark.start : mark.end]), mark.value)
+        for one in examples
+        for mark in one.marks
+        if mark.value is not None
+    }
 
 
 def folded(words: str) -> str:
@@ -210,7 +232,7 @@ class _Scanner:
         slot, value, self.at = self._annotation(closed + 1)
         start = len(self.text) + len(words) - len(words.lstrip())
         self.text += words
-        self.marks.append(Mark(slot, start, start + len(words.strip())))
+        self.marks.append(Mark(slot, start, start + len(words.strip()), value))
         if value is not None:
             self.synonyms[folded(words)] = value
 

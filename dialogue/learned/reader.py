@@ -19,7 +19,7 @@ from dialogue.grammar.compiled import Block
 from dialogue.grammar.grammar import Grammar, cache_folder, sentence_files, store_cache
 from dialogue.grammar.machine import ScoredReading
 from dialogue.grammar.proposals import Operator, Proposal, Spans
-from dialogue.learned.examples import Lessons, folded
+from dialogue.learned.examples import Example, Lessons, folded
 from dialogue.learned.features import Span, sentence_of, words_of
 from dialogue.learned.model import Model
 from dialogue.learned.sampling import LEADING, NONE, TRAILING, Sampler
@@ -67,11 +67,23 @@ class LearnedReader:
         path = cache_folder() / f"{_fingerprint(files)}.reader"
         model = _cached(path)
         if model is None:
-            model = _trained(grammar, files)
+            model = _trained(grammar, files, _lessons(grammar, files))
             if model is None:
                 return None
             store_cache(path, model)
         return cls(model)
+
+    @classmethod
+    def without(
+        cls, grammar: Grammar, folders: Sequence[Path], held_out: Sequence[Example]
+    ) -> LearnedReader | None:
+        """A reader of the same folders that never saw these examples: trained now, and kept nowhere.
+
+        None where no other example is left. Errors: `GrammarError`.
+        """
+        files, _ = sentence_files(grammar.language, folders)
+        model = _trained(grammar, files, _lessons(grammar, files).without(held_out))
+        return cls(model) if model is not None else None
 
     def proposals(self, spans: Spans) -> Iterator[Proposal]:
         """Requests that a text may hold, each with its readings, the cheapest first."""
@@ -241,14 +253,22 @@ def _cached(path: Path) -> Model | None:
     return model if isinstance(model, Model) else None
 
 
-def _trained(grammar: Grammar, files: Sequence[Path]) -> Model | None:
-    """The model of the examples and templates in these files; None where they hold no example of an intent."""
+def lessons_of(grammar: Grammar, folders: Sequence[Path]) -> Lessons:
+    """What the example files of these grammar folders say. Errors: `GrammarError` with file and line."""
+    return _lessons(grammar, sentence_files(grammar.language, folders)[0])
+
+
+def _lessons(grammar: Grammar, files: Sequence[Path]) -> Lessons:
     from dialogue.grammar import sentences
 
     source = sentences.Source(grammar.language)
     for path in files:
         sentences.add_file(source, path)
-    lessons = source.lessons
+    return source.lessons
+
+
+def _trained(grammar: Grammar, files: Sequence[Path], lessons: Lessons) -> Model | None:
+    """The model of these examples and of the templates in these files; None without an example of an intent."""
     if not lessons.examples:
         return None
     sampler = Sampler(grammar.main.compiled, _values(lessons), Random(SEED))

@@ -16,7 +16,7 @@ from dialogue.learned.features import OUTSIDE, Sentence, words_of
 BEGINS, INSIDE = "B", "I"
 PER_TEMPLATE, MOST_SAMPLED, MOST_STEPS = 12, 3000, 400
 PHRASE_TRIES, SHORTER = 40, 4.0
-NOTHING, PAUSE = 0.25, 0.1
+NOTHING, PAUSE = 0.4, 0.1
 ADDED = 0.15
 LEADING = ("filler", "not", "first", "correct")
 TRAILING = ("filler", "now")

@@ -102,7 +102,7 @@ class _Trainer:
     def _boundary(self, sentences: Sequence[Sentence], clusters: Mapping[str, tuple[str, ...]]) -> bytes:
         """Where requests begin, learned from joins; no join finds its own values among the known ones."""
         joiner = Joiner(_unsaid(self.course.phrases, sentences), Random(self.seed))
-        rounds = max(2, min(8, math.ceil(2 * FEW / max(1, len(sentences)))))
+        rounds = max(3, min(8, math.ceil(2 * FEW / max(1, len(sentences)))))
         rows: list[tuple[list[Features], Sequence[str]]] = []
         for mine, others in _folds(sentences):
             known = Known.of(others, self.lists)

@@ -126,7 +126,7 @@ class RulePolicy:
         prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests, doubtful=doubtful)
         for dropped in utterance.dropped:
-            scene.groups.append(devices_of(dropped, scene))
+            scene.groups.append(_would_change(dropped, scene))
         utterance = _answered_in_words(planning, utterance)
         unexplained = _answer(planning, utterance)
         requests = planning.requests = _with_first(utterance.requests, scene)
@@ -149,6 +149,12 @@ def _deeds(planning: _Planning) -> set[str]:
 
 def _deed(action: str, slots: Mapping[str, Value], schedule: Schedule | None) -> str:
     return repr((action, sorted(slots.items(), key=lambda pair: pair[0]), schedule))
+
+
+def _would_change(request: Request, scene: Scene) -> tuple[str, ...]:
+    """The devices a request that was taken back would have changed, else those it names."""
+    targets = [target for draft in drafts_for(request, scene) for target in draft.targets]
+    return tuple(targets) or devices_of(request, scene)
 
 
 def _of_others(request: Request) -> bool:

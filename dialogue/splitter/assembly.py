@@ -28,6 +28,8 @@ SAME_STANDING = 0.12
 MOST_THING = 3
 MENTION = "Mention"
 """The intent of what was only spoken of; "it" may mean it."""
+MOST_LEANING = 3
+"""Words of a request that may speak of what stands before it: "a bit brighter"."""
 
 
 @dataclass(slots=True)
@@ -79,9 +81,11 @@ class _Assembly:
     stray: list[str] = field(default_factory=list)
     stray_at: int = 0
     touching: bool = False
+    trailing: bool = False
     retracted: bool = False
     dropped: list[Draft] = field(default_factory=list)
     told: bool = False
+    asides: list[str] = field(default_factory=list)
     told_when: str = ""
     fresh: bool = False
     at_once: bool = False
@@ -117,6 +121,7 @@ class _Assembly:
             apart = self._opens(word) and not self._awaits(word, previous, item.start)
             excepted = previous is not None and previous.kind == "but" and word not in self._verbs
             self.touching = (after_request and not apart) or unlinked or excepted
+            self.trailing = after_request
             self.stray_at = item.start
         if self.stray and not self.chart.text.tokens[item.start].spaced:
             self.stray[-1] += word
@@ -151,6 +156,8 @@ class _Assembly:
         if following is not None and self._is_topic(following):
             self.stray, self.touching = [], False
             return
+        if self.trailing and all(word.casefold() in self.grammar.unfinished for word in self.stray):
+            self.touching = True  # "the" alone begins nothing of its own
         words, alone = " ".join(self.stray), self._stands_alone(following)
         self.stray = []
         self.unexplained.append(words)
@@ -303,6 +310,8 @@ class _Assembly:
         wished = item.readings[0].block.slots.get("wish")
         if named or wished or any(at in text.openers for at in range(item.start + 1, item.end)):
             self.unexplained.append(self.chart.words(item.start, item.end))
+        elif item.readings[0].wild:
+            self.asides.append(self.chart.words(item.start, item.end))
 
     def _mention(self, start: int, end: int, name: Value) -> None:
         """A thing that was spoken of beside the point; "it" may mean it."""
@@ -458,6 +467,8 @@ class _Assembly:
             self.unexplained += [when.text for when in self.loose]
             return
         self.unexplained += [one.core.meant for one in self.left_out]
+        if not self.retracted and not self.dropped:
+            self.unexplained += self.asides  # beside no point at all
         for when in self.corrected:
             self._stand_alone("Reschedule", when)
         for when in self.fronted:
@@ -492,7 +503,7 @@ class _Assembly:
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
-        if spliced and self.last is not None and "correct" not in prefix:
+        if self.last is not None and "correct" not in prefix and (spliced or self._leans(core)):
             draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
@@ -536,6 +547,18 @@ class _Assembly:
             named = tuple(one for one in topic.core.readings[0].reading.entities if one.name in _PLACES)
             scored = replace(topic.core.readings[0], reading=Reading(MENTION, named))
             self.drafts[-1] = Draft(replace(topic.core, readings=(scored,)), 0)
+
+    def _leans(self, core: Core) -> bool:
+        """Whether words that name nothing follow at once, and so speak of what stands before them.
+
+        So do a word or two, and all behind a name whose own verb was not understood.
+        """
+        last = self.last
+        if self.joined or last is None or last not in self.drafts or not core.readings:
+            return False
+        if core.end - core.start > MOST_LEANING and not any(one.bare for one in last.core.readings):
+            return False
+        return not any(entity.name in _NAMING for entity in core.readings[0].reading.entities)
 
     def _set_polarity(self, draft: Draft, prefix: list[str], spliced: bool) -> None:
         """Negation reaches the fragments joined to a negated request; a correction takes its place."""
@@ -601,6 +624,7 @@ _REQUESTS = ("request", "several", "fragment", "partial")
 _OPPOSITE: dict[str, Literal["if", "unless"]] = {"if": "unless", "unless": "if"}
 _PLACES = frozenset({"name", "area", "floor"})
 _OPPOSITES = {"HassTurnOn", "HassTurnOff"}
+_NAMING = frozenset({"name", "area", "floor", "domain", "device_class"})
 _SPARING = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 

@@ -13,6 +13,7 @@ from dialogue.types import Request
 
 OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
+NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
@@ -68,7 +69,8 @@ class Chart:
     open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
     and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
     end, ``proposed`` the requests of another reader by their starts. Nothing ends ``inside_numbers`` ("a hundred |
-    and ten"); titles may end at ``asides``, where a remark begins.
+    and ten"); titles may end at ``asides``, where a remark begins;
+    ``unknown`` is the state after a word of no sentence.
     """
 
     grammar: Grammar
@@ -85,6 +87,7 @@ class Chart:
     proposed: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     inside_numbers: frozenset[int] = frozenset()
     asides: frozenset[int] = frozenset()
+    unknown: State | None = None
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
     _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
@@ -180,7 +183,7 @@ class Chart:
                 return True
             words = self.words(first, last)
             named = any(one.name == "name" and one.value == one.text == words for one in scored.reading.entities)
-            if named and self._no_name(first, last, at_end=last == end):
+            if named and self._no_name(first, last, begins=first == start, at_end=last == end):
                 return True
         return False
 
@@ -194,12 +197,21 @@ class Chart:
     def _unfinished(self, position: int) -> bool:
         return self.text.tokens[position].key.strip() in self.grammar.unfinished
 
-    def _no_name(self, first: int, last: int, *, at_end: bool) -> bool:
+    def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
         """Whether words are not what a timer is called: talk, a number, or more than a name before what joins."""
         words = [token.word for token in self.text.tokens[first:last]]
         if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
             return True
-        if self._unfinished(last - 1) or any(one.kind == "filler" for one in self.operators[first]):
+        opening = {one.kind for one in self.operators[first]}
+        if any(self.text.tokens[at].pause for at in range(first + 1, last if at_end else last + 1)):
+            return True
+        closing = any(one.end <= last and one.kind not in TALK for one in self.operators[last - 1])
+        if (
+            self._unfinished(last - 1)
+            or closing
+            or "filler" in opening
+            or (begins and (opening or self._unfinished(first)))
+        ):
             return True
         if not at_end or self.words(first, last).casefold() in self.grammar.words.get("pairs", ()):
             return False
@@ -231,6 +243,7 @@ class Charts:
             first, _, second = str(compound).partition(" ")
             self._compounds.setdefault(first, set()).add(second)
         self._joiners = frozenset(grammar.words.get("item_joiners", ()))
+        self._unknown = grammar.ends(grammar.text(NO_WORD, exact=True), 0).get(1)
 
     def chart(self, text: str, *, answering: bool = False) -> Chart:
         """Find all spans of a text; ``answering`` lets in what only means something as an answer."""
@@ -256,7 +269,8 @@ class Charts:
             if spoken.kind == "length":
                 item = Item("length", spoken.start, spoken.end, WHEN, spoken=spoken)
                 lengths.setdefault(spoken.start, []).append(item)
-        chart = self._marked(Chart(self.grammar, tokens, answering, alive, operators, sure, lengths))
+        chart = Chart(self.grammar, tokens, answering, alive, operators, sure, lengths, unknown=self._unknown)
+        self._mark(chart)
         if self._proposer is not None:
             self._propose(chart, self._proposer)
         return chart
@@ -362,8 +376,8 @@ class Charts:
                 )
                 yield Item(name, start, end, base + max(0.0, readings[0].cost), readings=readings)
 
-    def _marked(self, chart: Chart) -> Chart:
-        """The chart with the places marked that the search asks for again and again."""
+    def _mark(self, chart: Chart) -> None:
+        """Mark the places that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
         chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
         pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
@@ -373,7 +387,6 @@ class Charts:
         bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
         chart.inside_numbers = frozenset(self.grammar.inside_numbers(chart.text))
         chart.bounds = frozenset(bounds - chart.inside_numbers)
-        return chart
 
 
 def _corrected(operators: list[list[Item]], start: int, end: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dialogue.splitter.chart import CORRECTIONS, Chart, Core, Item
+from dialogue.splitter.chart import CORRECTIONS, TALK, Chart, Core, Item
 from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer, changes
 
 BARE_NAME, BARE_PRONOUN = 0.8, 1.3
@@ -205,6 +205,8 @@ class Search:
                 continue
             if operator.kind == "correct" and _nothing_said(path):
                 operator = replace(operator, cost=operator.cost + OF_EARLIER)
+            if path.clause == "quoted" and operator.kind in CORRECTIONS and path.position in self.chart.sure:
+                continue  # "announce that you should make it warmer"
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
             if operator.kind == "first" and self._ends_clause(path, operator.end):
@@ -319,9 +321,15 @@ class Search:
         return self._partials[position]
 
     def _cut_short(self, start: int) -> Iterator[Item]:
-        """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...")."""
-        ends = [end for end in self.chart.alive[start] if end > start and end in self.chart.cuts]
-        if not ends or start in self.chart.joints:
+        """Beginnings of requests that a correction cuts off ("set a timer for ten sorry ...").
+
+        An unknown word begins none, nor does an operator; and "make it" cuts nothing where it begins a request.
+        """
+        chart = self.chart
+        ends = [end for end in chart.alive[start] if end > start and end in chart.cuts and end not in chart.sure]
+        if not ends or chart.alive[start].get(start + 1) is chart.unknown:
+            return
+        if any(item.kind not in TALK for item in chart.operators[start]):
             return
         cores = self.chart.requests(start)
         whole = {core.end for core in cores if not core.readings[0].block.extra.get("incomplete")}

@@ -167,6 +167,8 @@ class Splicer:
         if whole is None or self._times_run_together(base.text, self._sentence(words).text, place.cut):
             return None
         length = new[1] - new[0]
+        if self._left_as_text(self._sentence(words).text, whole.readings[0]):
+            return None
         listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
             return None
@@ -196,6 +198,11 @@ class Splicer:
         kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
         return rank, cost, replace(whole, readings=readings, leaning=kind)
+
+    def _left_as_text(self, text: Text, scored: ScoredReading) -> bool:
+        """Whether a number that was being corrected would stay as a name ("ten" in "for ten fifteen minutes")."""
+        numbers = self.grammar.numbers.spans([token.word for token in text.tokens])
+        return any(last in [end for end, _ in numbers[first]] for first, last in scored.wild)
 
     def _times_run_together(self, old: Text, new: Text, cut: int) -> bool:
         """Whether a time that ended where the fragment begins goes on in it ("at nine", "ten pm": not 9:10)."""
