@@ -691,8 +691,10 @@ def _without_excepted(
 ) -> list[Draft] | None:
     """The drafts without what was excepted, negated or taken back; None where an exception is not known."""
     out: set[str] = set()
+    meant = tuple(one for draft in drafts for one in draft.targets)
+    scene = replace(planning.scene, groups=[*planning.scene.groups, meant])  # "every door but the front one"
     for exception in request.exceptions:
-        devices = devices_of(exception, planning.scene)
+        devices = devices_of(exception, scene)
         if not devices:
             planning.report(request, "unknown_exception", words=exception.text)
             return None

@@ -497,13 +497,13 @@ class _Assembly:
         if self.fronted and self.time_span[1] == core.start:
             draft.from_time = self.time_span[0]
         draft.held = [entry.removeprefix("held:") for entry in prefix if entry.startswith("held:")]
-        if spliced and self.last is not None and not draft.held:
+        if spliced and self.last is not None and not draft.held and _shares(core):
             draft.held = list(self.last.doubted)  # its verb is in doubt, too
         draft.doubted = list(draft.held)
         if self.told_when and not self.joined:
             draft.held.append(self.told_when)  # "we leave at eight turn off the lights": whose time is it?
         self.told_when = ""
-        if self.last is not None and "correct" not in prefix and (spliced or self._leans(core)):
+        if self.last is not None and "correct" not in prefix and (_shares(core) or self._leans(core)):
             draft.held += [words for words in self.last.held if words not in draft.held]
         draft.exceptions, self.left_out = self.left_out, []
         if spliced and {"except", "not"} & set(prefix) and "correct" not in prefix:
@@ -619,7 +619,7 @@ class _Assembly:
 _DONE = frozenset(
     {"request", "several", "fragment", "when", "length", "condition", "except_target", "more_except"}
 )
-_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not"})
+_HOLDS = frozenset({"request", "several", "fragment", "partial", "when", "length", "condition", "not", "only"})
 _REQUESTS = ("request", "several", "fragment", "partial")
 _OPPOSITE: dict[str, Literal["if", "unless"]] = {"if": "unless", "unless": "if"}
 _PLACES = frozenset({"name", "area", "floor"})
@@ -635,6 +635,11 @@ def _sort(when: When) -> str:
 
 def _intent(core: Core) -> str:
     return core.readings[0].reading.intent if core.readings else ""
+
+
+def _shares(core: Core) -> bool:
+    """Whether a request goes with all that was said of the one it leans on, also with what is unknown of that."""
+    return core.kind == "fragment" and core.leaning != "apart"
 
 
 def _says_pronoun(core: Core) -> bool:

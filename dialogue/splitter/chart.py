@@ -15,6 +15,7 @@ OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
 NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
+JOINTS = frozenset({"and", "then", "but"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
@@ -29,7 +30,8 @@ class Core:
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
     turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what
-    a fragment brings: ``another`` thing, only a ``value``, or a place that ``narrows`` the request.
+    a fragment brings: ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands
+    ``apart``, in the place of words that nothing explains.
     """
 
     start: int
@@ -102,6 +104,10 @@ class Chart:
     def kinds_inside(self, start: int, end: int) -> set[str]:
         """The kinds of operators that lie inside a stretch, behind its first token."""
         return {item.kind for at in range(start, end) for item in self.operators[at] if item.end < end}
+
+    def kinds_at(self, start: int) -> set[str]:
+        """The kinds of operators that begin at a token."""
+        return {item.kind for item in self.operators[start]}
 
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
@@ -178,6 +184,8 @@ class Chart:
                 return True
             if all(self._unfinished(at) for at in range(first, last)):
                 return True
+            if last in self.sure_ends(first) and self._joined(first):
+                return True  # "wipe the list but | stop the music"
             quoted = (at for at in range(first, last) if at in self.sure)
             if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
                 return True
@@ -186,6 +194,10 @@ class Chart:
             if named and self._no_name(first, last, begins=first == start, at_end=last == end):
                 return True
         return False
+
+    def _joined(self, position: int) -> bool:
+        """Whether the word before is a connective."""
+        return any(one.end == position and one.kind in JOINTS for one in self.operators[position - 1])
 
     def _goes_on(self, end: int) -> bool:
         """Whether the word before is one that nothing ends with, unless it was heard for another ("of" for "off"),
@@ -379,7 +391,7 @@ class Charts:
     def _mark(self, chart: Chart) -> None:
         """Mark the places that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
-        chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
+        chart.joints = frozenset(item.start for item in items if item.kind in JOINTS)
         pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
         chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)

@@ -288,8 +288,10 @@ class Search:
         if correcting and "except" in path.prefix:
             extra += UNSAID
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
-        negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
+        negated = not {"not", "except"}.isdisjoint(self.chart.kinds_at(path.position))
         leaving_out = not correcting and bool(path.prefix)
+        if not (path.joined or path.prefix) and "only" in self.chart.kinds_at(path.position):
+            return  # "just the lamp" is set apart from what stands before it
         for core, cost in self._splices[key]:
             if extra and core.leaning != "another" and not self._adds_place(path, core):
                 continue

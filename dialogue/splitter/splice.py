@@ -104,7 +104,7 @@ class Splicer:
             if tried[end] > MOST_SPLICES:
                 continue
             mine.left -= READING
-            found = self._spliced(chart, last, place, (start, end), correcting)
+            found = self._spliced(chart, last, place, (start, end), correcting=correcting, adding=adding)
             if found is not None and (end not in best or found[0] < best[end][0]):
                 best[end] = found
         effort.left -= given - mine.left
@@ -155,7 +155,7 @@ class Splicer:
         return reached is not None and bool(self.grammar.sorted(reached.accepts).requests)
 
     def _spliced(
-        self, chart: Chart, last: Core, place: Place, new: tuple[int, int], correcting: bool
+        self, chart: Chart, last: Core, place: Place, new: tuple[int, int], *, correcting: bool, adding: bool
     ) -> tuple[float, float, Core] | None:
         """The splice with its rank among those of the same end (the least replaced first) and its cost."""
         base = self._sentence(last.meant)
@@ -177,9 +177,10 @@ class Splicer:
         if self._begins_another(chart, whole, new, place.cut):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
-        if place.cut == base.size and (
-            open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
-        ):
+        leaning = _leaning(last, whole.readings[0], place.cut, length)
+        if place.cut == base.size and adding and leaning != "value":
+            leaning = "apart"
+        if place.cut == base.size and (open_words or leaning not in ("narrows", "apart")):
             return None  # only a place is added behind a request ("no on the radio")
         only_places = self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length))
         if only_places and changes(last, whole.readings[0]):
@@ -195,9 +196,8 @@ class Splicer:
         if open_words and chart.words(new[0], new[0] + 1).casefold() in self._verbs:
             cost += OPENS_WITH_VERB
         rank = cost + (REPLACED * replaced if correcting else 0.0)
-        kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
-        return rank, cost, replace(whole, readings=readings, leaning=kind)
+        return rank, cost, replace(whole, readings=readings, leaning=leaning)
 
     def _left_as_text(self, text: Text, scored: ScoredReading) -> bool:
         """Whether a number that was being corrected would stay as a name ("ten" in "for ten fifteen minutes")."""
@@ -399,14 +399,15 @@ def _left_out(chart: Chart, position: int) -> Iterator[tuple[int, tuple[Item, ..
 
 
 def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
-    """Where the next thing of a row may begin: after an "and", or at once."""
+    """Where the next thing of a row may begin: after an "and", or, before the first of them, at once."""
     position = chain.things[-1][1]
     if position >= chart.size:
         return
     for joiner in chart.operators[position]:
         if joiner.kind == "and":
             yield joiner.end, True
-    yield position, chain.joined
+    if not chain.joined:
+        yield position, False
 
 
 def _reading_of(last: Core) -> Reading | None:
