@@ -692,9 +692,11 @@ def _without_excepted(
     """The drafts without what was excepted, negated or taken back; None where an exception is not known."""
     out: set[str] = set()
     meant = tuple(one for draft in drafts for one in draft.targets)
-    scene = replace(planning.scene, groups=[*planning.scene.groups, meant])  # "every door but the front one"
+    inner = replace(planning.scene, groups=[*planning.scene.groups, meant])
     for exception in request.exceptions:
-        devices = devices_of(exception, scene)
+        name = exception.reading.get("name")
+        kin = isinstance(name, dict) and "kin" in name  # "every door but the front one"
+        devices = devices_of(exception, inner if kin else planning.scene)
         if not devices:
             planning.report(request, "unknown_exception", words=exception.text)
             return None

@@ -29,9 +29,9 @@ class Core:
     """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
-    turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what
-    a fragment brings: ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands
-    ``apart``, in the place of words that nothing explains.
+    turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what a fragment brings:
+    ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands ``apart``, in the
+    place of words that nothing explains.
     """
 
     start: int
