@@ -60,6 +60,12 @@ class Grammar:
         self.items = frozenset(words.get("items", ()))
         self.small_words = frozenset((*words.get("articles", ()), *words.get("item_joiners", ())))
         self._doubled = frozenset(words.get("doubled", ()))
+        self._doubled_phrases = [tuple(one.split()) for one in words.get("doubled", ()) if " " in one]
+        self._verbs = frozenset(words.get("verbs", ()))
+        self._word_searches: dict[str, list[tuple[str, ...]]] = {}
+        for phrase in words.get("word_searches", ()):
+            cut = tuple(token.word for token in tokenize(phrase))
+            self._word_searches.setdefault(cut[0], []).append(cut)
         self._articles = frozenset(words.get("articles", ()))
         self.unfinished = frozenset(words.get("unfinished", ()))
         self._doubles = (dict(words.get("heard_as", {})), dict(words.get("forms", {})))
@@ -116,21 +122,54 @@ class Grammar:
         """The tokens without hesitations ("um") and stuttered words ("the the")."""
         kept: list[Token] = []
         previous = ""
-        for token in tokens:
-            word = token.word
-            stuttered = token.spaced and token.key == previous and not (token.pause or self._may_double(word))
+        heard = [token.word for token in tokens]
+        skipped = self._searching(heard)
+        for at, token in enumerate(tokens):
+            if at in skipped:
+                continue
+            stuttered = token.spaced and token.key == previous
+            stuttered = stuttered and not (token.pause or self._may_double(heard, at))
+            if token.word in self._hesitations:
+                previous = previous if previous.strip() in self._articles else ""  # "the um the lamp"
+                continue
             previous = token.key
-            if word not in self._hesitations and not stuttered:
+            if not stuttered:
                 kept.append(token)
-        return kept or list(tokens)
+        return self._begun_twice(kept) or list(tokens)
 
-    def _may_double(self, word: str) -> bool:
-        """Whether a word said twice may be meant twice; numbers always may, and all words where the language does
-        not say which.
+    def _searching(self, heard: Sequence[str]) -> set[int]:
+        """Where the speaker only looks for a word ("what's it called")."""
+        found: set[int] = set()
+        for at, word in enumerate(heard):
+            for phrase in self._word_searches.get(word, ()):
+                if at > 0 and tuple(heard[at : at + len(phrase)]) == phrase and at + len(phrase) < len(heard):
+                    found.update(range(at, at + len(phrase)))
+        return found
+
+    def _begun_twice(self, tokens: list[Token]) -> list[Token]:
+        """The tokens without what was said just before in the same words, verb first ("switch off switch off")."""
+        if len({token.word for token in tokens}) == len(tokens):
+            return tokens
+        kept: list[Token] = []
+        for at, token in enumerate(tokens):
+            if token.word in self._verbs and self._repeated(tokens, at):
+                tokens = [*tokens[:at], *(one._replace(key="") for one in tokens[at : at + 2]), *tokens[at + 2 :]]
+            kept.append(tokens[at])
+        return [token for token in kept if token.key]
+
+    def _repeated(self, tokens: Sequence[Token], at: int) -> bool:
+        once, twice = tokens[at : at + 2], tokens[at + 2 : at + 4]
+        return len(twice) == 2 and [one.word for one in once] == [one.word for one in twice]
+
+    def _may_double(self, heard: Sequence[str], at: int) -> bool:
+        """Whether a word said twice may be meant twice ("to to do" if it goes on so); numbers always may, and all
+        words where the language does not say which.
         """
-        return (
-            not self._doubled or word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
-        )
+        word = heard[at]
+        goes_on = at > 0 and any(tuple(heard[at - 1 : at - 1 + len(one)]) == one for one in self._doubled_phrases)
+        if not self._doubled or goes_on:
+            return True
+        return word in self._doubled or not word.isalpha() or bool(self.numbers.spans([word])[0])
 
     def _with_doubles(self, token: Token) -> Token:
         """The token with the words it may have been heard for, or be a form of."""

@@ -66,8 +66,8 @@ class ScoredReading:
     """A reading of a span, what it costs, and the block it came from.
 
     ``wild`` are the spans of open slots, ``places`` those of names and places; ``dictated`` says that an open slot
-    holds a text (a message, an item), not a name or title; ``probability`` is how sure the learned reader is of it
-    (None: the grammar says so).
+    holds a text (a message, an item), not a name or title, ``sentence`` that a title at the end reads like one
+    ("don't stop me"); ``probability`` is how sure the learned reader is of it (None: the grammar says so).
     """
 
     cost: float
@@ -77,6 +77,7 @@ class ScoredReading:
     wild: tuple[tuple[int, int], ...] = ()
     places: tuple[tuple[int, int], ...] = ()
     dictated: bool = False
+    sentence: bool = False
     probability: float | None = None
 
     @property
@@ -125,6 +126,10 @@ class Text:
     openers: frozenset[int] = frozenset()
     spoken: tuple[Spoken, ...] = ()
     source: str = ""
+
+    def starts_sentence(self, at: int) -> bool:
+        """Whether a word stands there that cuts or qualifies, such as "don't"."""
+        return self.weights[at] > WILD_COST
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -281,7 +286,8 @@ class Machine:
                 for target in row.words[word]:
                     _reach(following, target, way)
             cost, capture = way
-            for other in token.heard_for:
+            last_after_text = capture is not None and capture.wild and position + 1 == end
+            for other in () if last_after_text else token.heard_for:
                 for target in row.words.get(other[1:], ()):
                     _reach(following, target, (cost + HEARD_COST, capture))
             if capture is not None and item in loops and capture.wild and capture.end == position:
@@ -357,7 +363,7 @@ class Machine:
         entities: list[Entity] = []
         wild: list[tuple[int, int]] = []
         places: list[tuple[int, int]] = []
-        dictated = False
+        dictated = sentence = False
         while capture is not None:
             words = text.words(capture.start, capture.end)
             value = words if capture.wild else capture.value
@@ -365,6 +371,7 @@ class Machine:
                 wild.append((capture.start, capture.end))
                 cost += self._dangling(text, capture)
                 dictated |= not (capture.label or capture.title)
+                sentence |= capture.title and capture.end == span[1] and text.starts_sentence(capture.start)
             entities.append(Entity(capture.slot, value, words))
             if capture.slot in _PLACES and not capture.wild:
                 places.append((capture.start, capture.end))
@@ -379,7 +386,7 @@ class Machine:
             sum(last - first for first, last in places) + text.articles(*span) >= span[1] - span[0]
         )
         reading = Reading(block.intent, (*entities, *given), tuple(sorted(block.domains)), bare)
-        return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places), dictated)
+        return ScoredReading(cost, reading, block, template, tuple(wild), tuple(places), dictated, sentence)
 
 
 def _reach(layer: Layer, state: int, way: Way) -> None:

@@ -9,15 +9,21 @@ from dialogue.grammar.lists import ListValue
 from dialogue.interfaces import Home
 
 NOUN_COST = 0.15
+SYNONYM_COST = 0.02
 PRONOUN_COST = 0.1
 _HEADS = {"first": slice(1), "last": slice(-1, None)}
 
 
 def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
     """Spellings and list values for everything in the home that can be named."""
+    synonyms = [(str(new), str(old)) for new, old in dict(words.get("synonyms", {})).items()]
+    taken = {spelling.casefold() for spelling in _all_spellings(home)}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
             yield spelling, ListValue("name", device.name, device.domain)
+            for other in _with_synonyms(spelling, synonyms):
+                if other not in taken:
+                    yield other, ListValue("name", device.name, device.domain, SYNONYM_COST)
             for word in spelling.casefold().split()[:-1]:
                 yield word, ListValue("name_word", word)
     for kind, places in (("area", home.areas), ("floor", home.floors)):
@@ -35,6 +41,21 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
     yield from _wholes(words)
 
 
+def _all_spellings(home: Home) -> Iterator[str]:
+    """What anything in the home is called."""
+    for things in (home.devices, home.areas, home.floors):
+        for thing in things.values():
+            yield from (thing.name, *thing.aliases)
+
+
+def _with_synonyms(spelling: str, synonyms: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """A name with one word said differently ("telly" for "tv")."""
+    said = f" {spelling.casefold()} "
+    for new, old in synonyms:
+        if f" {old} " in said:
+            yield said.replace(f" {old} ", f" {new} ").strip()
+
+
 def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
     """Head nouns of device names ("the lamp"), where the language says which word of a name that is, and the
     language's own nouns for kinds of devices.
@@ -43,6 +64,7 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
     plural = str(words.get("plural", ""))
     kinds = {str(noun): str(domain) for noun, domain in dict(words.get("nouns", {})).items()}
     others = [str(word) for word in words.get("other_words", ())]
+    every = [str(word) for word in words.get("every_words", ())]
     heads: dict[str, set[str]] = {}
     for device in home.devices.values():
         for spelling in (device.name, *device.aliases):
@@ -52,8 +74,28 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
     for noun, domains in heads.items():
         for domain in domains:
             yield from _forms(noun, {"noun": noun}, domain, plural, others)
+            yield from _each(noun, {"noun": noun}, domain, every)
     for noun, domain in kinds.items():
         yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural, others)
+        yield from _each(noun, {"noun": noun, "domain": domain}, domain, every)
+        yield from _others_there(home, noun, domain, plural, others)
+
+
+def _each(said: str, noun: dict[str, Any], domain: str, every: Sequence[str]) -> Iterator[tuple[str, ListValue]]:
+    """ "Every light" is all of them."""
+    for word in every:
+        yield f"{word} {said}", ListValue("name", {**noun, "number": "all"}, domain, NOUN_COST)
+
+
+def _others_there(
+    home: Home, noun: str, domain: str, plural: str, other_words: Sequence[str]
+) -> Iterator[tuple[str, ListValue]]:
+    """ "The other kitchen light": what is left of a kind in a place."""
+    for area in home.areas.values():
+        value = {"noun": noun, "domain": domain, "number": "all", "others": True, "area": area.name}
+        for before in other_words:
+            for said in {noun, noun + plural} if plural else {noun}:
+                yield f"{before} {area.name} {said}", ListValue("name", value, domain, NOUN_COST)
 
 
 def _kindred(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValue]]:
@@ -110,6 +152,8 @@ def _forms(
     if plural and not many:
         yield said + plural, ListValue("name", {**noun, "number": "all"}, domain, NOUN_COST)
     others = {**noun, "number": "all", "others": True}
+    if other_words and not many:
+        yield f"{other_words[0]} {said}", ListValue("name", {**others, "number": "one"}, domain, NOUN_COST)
     for before in other_words:
         yield f"{before} {said if many else said + plural}", ListValue("name", others, domain, NOUN_COST)
 

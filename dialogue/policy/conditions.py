@@ -39,11 +39,12 @@ def _named(home: Home, said: Value, value: str) -> Iterable[Device]:
         else:
             folded = str(said).casefold()
             fits = any(name == folded or name.startswith(f"{folded} ") for name in names)
-        if fits and _can_be(device, value):
+        if fits and can_be(device, value):
             yield device
 
 
-def _can_be(device: Device, value: str) -> bool:
+def can_be(device: Device, value: str) -> bool:
+    """Whether a device has such a state at all."""
     if value in ("locked", "unlocked"):
         return device.domain == "lock"
     if value in ("open", "closed"):

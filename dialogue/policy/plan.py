@@ -12,8 +12,18 @@ from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, 
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
-from dialogue.policy.conditions import holds, resolved
-from dialogue.policy.steps import QUESTIONS, Ask, Draft, devices_of, drafts_for, items, still_missing, whole
+from dialogue.policy.conditions import can_be, holds, resolved
+from dialogue.policy.steps import (
+    QUESTIONS,
+    Ask,
+    Draft,
+    devices_of,
+    drafts_for,
+    items,
+    list_of,
+    still_missing,
+    whole,
+)
 from dialogue.policy.targets import Scene, spellings
 from dialogue.policy.timing import Timing, back_at, timing
 from dialogue.types import (
@@ -41,6 +51,7 @@ _OWN_TIME = frozenset(
 )
 _OWN_LENGTH = frozenset({"HassStartTimer"})
 _SPARES = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
+_ABOUT_LAST = frozenset({"Reschedule", "Undo", "CancelPlan"})
 _SAME = frozenset({"Same", "OtherOne", "MeantOther"})
 
 
@@ -118,8 +129,13 @@ class RulePolicy:
             scene.groups.append(_would_change(dropped, scene))
         utterance = _answered_in_words(planning, utterance)
         unexplained = _answer(planning, utterance)
-        for number, request in _in_order(utterance.requests):
+        requests = planning.requests = _with_first(utterance.requests, scene)
+        planned: set[int] = set()
+        for number, request in _in_order(requests):
+            waiting = (requests[one] for one in range(number) if one not in planned)
+            scene.groups += [devices_of(one, scene) for one in waiting]  # "but first tell me what it is set to"
             _plan_request(planning, number, request)
+            planned.add(number)
         planning.not_done += [NotDone(text, planning.reason("not_understood")) for text in unexplained]
         if any(scene.groups):
             planning.events.append(Mentioned(tuple(group for group in scene.groups if group)))
@@ -144,6 +160,30 @@ def _would_change(request: Request, scene: Scene) -> tuple[str, ...]:
 def _of_others(request: Request) -> bool:
     name = request.reading.get("name")
     return isinstance(name, dict) and bool(name.get("others"))
+
+
+def _with_first(requests: tuple[Request, ...], scene: Scene) -> tuple[Request, ...]:
+    """ "... but do the garage light first": what else was asked for comes after what is done to that."""
+    for number, wish in enumerate(requests):
+        devices = set(devices_of(wish, scene)) if wish.intent == "DoFirst" else set()
+        first = [
+            one
+            for one, request in enumerate(requests)
+            if one != number and not request.negated and devices and devices <= set(devices_of(request, scene))
+        ]
+        if first:
+            requests = tuple(
+                request if one in first else replace(request, after=tuple(sorted({*request.after, *first})))
+                for one, request in enumerate(requests)
+            )
+    return requests
+
+
+def _first(planning: _Planning, number: int, request: Request) -> None:
+    """The wish for an order is met by the order; it is reported where nothing else speaks of the thing."""
+    planning.scene.groups.append(devices_of(request, planning.scene))
+    if not request.after:
+        planning.report(request, "not_understood")
 
 
 def _in_order(requests: Sequence[Request]) -> list[tuple[int, Request]]:
@@ -239,8 +279,11 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
     if request.intent in answers.ANSWERS or request.reading.bare:
         _plan_answer(planning, number, request)
         return
-    if request.negated or request.intent in ("LeaveAlone", "KeepState"):
+    if request.intent == "Mention":
         planning.scene.groups.append(devices_of(request, planning.scene))
+        return
+    if request.negated or request.intent in ("LeaveAlone", "KeepState"):
+        planning.scene.groups.append(devices_of(request, planning.scene) or list_of(request, planning.scene))
         _spare(planning, number, request)
         return
     if request.held:
@@ -248,7 +291,7 @@ def _plan_request(planning: _Planning, number: int, request: Request) -> None:
             NotDone(f"{request.text} {request.held}", planning.reason("held", words=request.held))
         )
         return
-    if request.replaces and request.intent != "Reschedule":
+    if request.replaces and request.intent not in _ABOUT_LAST:
         _put_back_last(planning)
     if _only_a_topic(planning, number, request):
         planning.scene.groups.append(devices_of(request, planning.scene))
@@ -329,22 +372,48 @@ def _spare(planning: _Planning, number: int, request: Request) -> None:
             positive = replace(exception, reading=_as(exception.reading, request.reading), when=request.when)
             _plan_steps(planning, number, positive)
         return
+    opposite = _OPPOSITE.get(str(request.reading.get("state")))
+    if request.negated and request.intent == "KeepState" and opposite and not request.held:
+        _plan_steps(planning, number, _with_state(request, opposite))  # "don't leave the door unlocked"
+        return
     found = timing(request, planning.scene)
     end = back_at(found, planning.scene.now) if found.goes_back else None
     if end is None:
         return
     planning.ends[number] = end
     followed = any(number in other.after for other in planning.requests)
-    opposite = _OPPOSITE.get(str(request.reading.get("state")))
-    if request.intent == "KeepState" and opposite and not followed:
-        entities = tuple(entity for entity in request.entities if entity.name != "state")
-        reading = Reading("SetState", (*entities, Entity("state", opposite)))
-        timed = Timing(schedule=Schedule(at=end))
-        for position, draft in enumerate(drafts_for(replace(request, reading=reading), planning.scene)):
-            _add_step(planning, (number, position), request, draft, timed)
+    if request.intent == "KeepState" and not request.negated and request.reading.get("state"):
+        _keep(planning, number, request, None if followed else opposite, end)
 
 
-_OPPOSITE = {"on": "off", "off": "on", "open": "closed", "closed": "open"}
+def _keep(planning: _Planning, number: int, request: Request, opposite: str | None, end: datetime) -> None:
+    """ "Keep the light on until nine": on now, if it is not, and off then."""
+    now = drafts_for(_with_state(request, str(request.reading.get("state"))), planning.scene)
+    then = drafts_for(_with_state(request, opposite), planning.scene) if opposite else []
+    if opposite in ("open", "unlocked"):
+        devices = planning.scene.home.devices
+        then = [draft for draft in then if not any(devices[one].risky for one in draft.targets)]
+    for position, draft in enumerate(now):
+        _add_step(planning, (number, position), request, draft, Timing())
+    for position, draft in enumerate(then, start=len(now)):
+        _add_step(planning, (number, position), request, draft, Timing(schedule=Schedule(at=end)))
+
+
+def _with_state(request: Request, state: str) -> Request:
+    """The request to bring a thing into a state."""
+    entities = tuple(entity for entity in request.entities if entity.name != "state")
+    reading = Reading("SetState", (*entities, Entity("state", state)))
+    return replace(request, reading=reading, alternatives=(), negated=False)
+
+
+_OPPOSITE = {
+    "on": "off",
+    "off": "on",
+    "open": "closed",
+    "closed": "open",
+    "locked": "unlocked",
+    "unlocked": "locked",
+}
 
 
 def _as(exception: Reading, request: Reading) -> Reading:
@@ -387,6 +456,7 @@ def _plan_steps(planning: _Planning, number: int, request: Request) -> None:
     ]
     for condition, wanted in found.checks:
         if holds(condition, planning.scene.home) != wanted:
+            planning.scene.groups.append(devices_of(request, planning.scene))
             planning.report(request, "condition_false", words=condition.text)
             return
     drafts = _without_excepted(planning, number, request, drafts_for(request, planning.scene))
@@ -407,8 +477,8 @@ def _with_so(planning: _Planning, number: int, request: Request) -> Request:
     whens = []
     for when in request.when:
         if when.condition is not None and when.condition.target == "so":
-            asked = planning.requests[number - 1] if number else None
-            condition = _asked_condition(planning, asked) if asked else None
+            asked = (_asked_condition(planning, one) for one in reversed(planning.requests[:number]))
+            condition = next((one for one in asked if one is not None), None)
             when = replace(when, condition=condition or replace(when.condition, target=None))
         whens.append(_with_own_things(planning, request, when))
     return replace(request, when=tuple(whens))
@@ -421,7 +491,20 @@ def _with_own_things(planning: _Planning, request: Request, when: When) -> When:
         return when
     name = request.reading.get("name")
     own = devices_of(request, planning.scene) if isinstance(name, str) else ()
-    return replace(when, condition=replace(condition, target=own[0] if own else None))
+    fitting = [
+        one
+        for one in (*own, *_looked_at(planning, request))
+        if can_be(planning.scene.home.devices[one], str(condition.value))
+    ]
+    return replace(when, condition=replace(condition, target=fitting[0] if fitting else None))
+
+
+def _looked_at(planning: _Planning, request: Request) -> list[str]:
+    """The devices that conditions of earlier requests speak of, the last first."""
+    earlier = [one for one in planning.requests if one.start < request.start]
+    conditions = [when.condition for one in reversed(earlier) for when in one.when if when.condition is not None]
+    found = [resolved(one, planning.scene.home).target for one in conditions if not isinstance(one.target, dict)]
+    return [one for one in found if one is not None and one in planning.scene.home.devices]
 
 
 def _asked_condition(planning: _Planning, asked: Request) -> Condition | None:
@@ -608,8 +691,12 @@ def _without_excepted(
 ) -> list[Draft] | None:
     """The drafts without what was excepted, negated or taken back; None where an exception is not known."""
     out: set[str] = set()
+    meant = tuple(one for draft in drafts for one in draft.targets)
+    inner = replace(planning.scene, groups=[*planning.scene.groups, meant])
     for exception in request.exceptions:
-        devices = devices_of(exception, planning.scene)
+        name = exception.reading.get("name")
+        kin = isinstance(name, dict) and "kin" in name  # "every door but the front one"
+        devices = devices_of(exception, inner if kin else planning.scene)
         if not devices:
             planning.report(request, "unknown_exception", words=exception.text)
             return None
@@ -628,11 +715,20 @@ def _left_alone(planning: _Planning, number: int, request: Request) -> set[str]:
     for other, another in enumerate(planning.requests):
         if other == number or other in request.after:
             continue
+        if not _applies(planning, another):
+            continue
         spared = another.intent in _SPARES
         denied = another.negated and another.intent == request.intent and not _said_anew(planning, other, number)
         if (spared or denied) and any(entity.name in _PLACES for entity in another.entities):
             out.update(devices_of(another, planning.scene))
     return out
+
+
+def _applies(planning: _Planning, request: Request) -> bool:
+    """Whether the conditions that a wish to leave something alone stands under are met, or cannot be known."""
+    whens = [_with_own_things(planning, request, when) for when in request.when]
+    found = timing(replace(request, when=tuple(when for when in whens if when.condition)), planning.scene)
+    return all(holds(condition, planning.scene.home) == wanted for condition, wanted in found.checks)
 
 
 def _said_anew(planning: _Planning, denied: int, number: int) -> bool:
@@ -1062,4 +1158,5 @@ _SPECIAL: Mapping[str, Callable[[_Planning, int, Request], None]] = {
     "Retry": _retry,
     "Reschedule": _reschedule,
     "TakeBack": _take_back,
+    "DoFirst": _first,
 }

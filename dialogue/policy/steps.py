@@ -12,7 +12,7 @@ from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Device
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Found, Scene, find
-from dialogue.types import Moment, Reading, Request, Value
+from dialogue.types import Condition, Moment, Reading, Request, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class Draft:
 
 Builder = Callable[[Request, Scene], list[Draft]]
 
+SHORT_WORD = 3
+PAIR, COMPOUND = "\0", "\1"
+"""What stands for a fixed pair ("salt and pepper") and for a thing of two words while items are cut."""
 SWITCHABLE = frozenset({"light", "switch", "fan", "media_player", "input_boolean", "climate"})
 _ON: Mapping[str, Mapping[str, Value]] = {
     "lock": {"state": "locked"},
@@ -443,10 +446,16 @@ def _reminder(request: Request, scene: Scene) -> list[Draft]:
         slots = {**slots, "at": due.isoformat()}
         return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
     event = next((when for when in request.when if when.kind == "on"), None)
-    if event is not None and event.condition is not None:
-        condition = resolved(event.condition, scene.home)
+    inner = request.reading.get("event")
+    said = event.condition if event is not None else None
+    if inner is not None:
+        words = (entity.text for entity in request.entities if entity.name in ("event", "event_state"))
+        state = request.reading.get("event_state")
+        said = Condition(str(inner), value=state, event=True, text=" ".join(word for word in words if word))
+    if said is not None:
+        condition = resolved(said, scene.home)
         if condition.target is None:
-            return [Draft(problem="cannot_know", details={"words": event.text})]
+            return [Draft(problem="cannot_know", details={"words": said.text})]
         slots = {**slots, "on": asdict(condition)}
     return [Draft("action_set_reminder", slots, ask=still_missing("action_set_reminder", slots))]
 
@@ -480,13 +489,14 @@ def items(text: str, words: Mapping[str, Any]) -> list[str]:
     joiners = [str(word) for word in words.get("item_joiners", [])]
     kept = text
     for number, pair in enumerate(words.get("pairs", [])):
-        kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"\0{number}\0", kept, flags=re.IGNORECASE)
+        mark = PAIR if any(f" {joiner} " in str(pair) for joiner in joiners) else COMPOUND
+        kept = re.sub(rf"\b{re.escape(str(pair))}\b", f"{mark}{number}{mark}", kept, flags=re.IGNORECASE)
     cut = re.split(rf"\s*,\s*|\s+(?:{'|'.join(map(re.escape, joiners))})\s+", kept) if joiners else [kept]
     pairs = [str(pair) for pair in words.get("pairs", [])]
     if any(piece.strip() in words.get("verbs", ()) for piece in cut):
         cut = [kept]  # "wash and iron the shirts" is one thing to do
     cut = [piece for one in cut for piece in _known_items(one, words)] if len(cut) > 1 else cut
-    restored = [re.sub(r"\0(\d+)\0", lambda found: pairs[int(found[1])], piece) for piece in cut]
+    restored = [re.sub(r"[\0\1](\d+)[\0\1]", lambda found: pairs[int(found[1])], piece) for piece in cut]
     return [_without_article(piece.strip(), words) for piece in restored if piece.strip()]
 
 
@@ -494,7 +504,36 @@ def _known_items(text: str, words: Mapping[str, Any]) -> list[str]:
     """ "Bread eggs" before "and coffee" are two things when each is a thing by itself."""
     known = {str(item) for item in words.get("items", ())}
     pieces = text.split()
-    return pieces if len(pieces) > 1 and all(piece in known for piece in pieces) else [text]
+    if len(pieces) > 1 and all(piece in known or piece.startswith(COMPOUND) for piece in pieces):
+        return pieces
+    if set(words.get("verbs", ())) & set(pieces):
+        return [text]
+    plural, attributes = str(words.get("plural", "")), words.get("attributes", ())
+
+    def many(word: str) -> bool:
+        ends = bool(plural) and word.endswith(plural) and not word.endswith(plural * 2)
+        return ends and len(word) > SHORT_WORD and word not in attributes
+
+    def one_thing(row: Sequence[str]) -> bool:
+        return row[-1].startswith(COMPOUND) or (many(row[-1]) and (len(row) > 1 or row[0] in known))
+
+    if not {*words.get("binding", ()), *words.get("unfinished", ())}.isdisjoint(pieces):
+        return [text]  # "two pints of milk"
+    return _rows(pieces, one_thing, lambda word: many(word) or word in known or word.startswith(COMPOUND))
+
+
+def _rows(
+    pieces: Sequence[str], one_thing: Callable[[Sequence[str]], bool], head: Callable[[str], bool]
+) -> list[str]:
+    """ "Fish fingers baked beans": a row of words is cut behind each thing, if the last is one, too."""
+    if not head(pieces[-1]):
+        return [" ".join(pieces)]
+    rows: list[list[str]] = [[]]
+    for at, word in enumerate(pieces):
+        rows[-1].append(word)
+        if at + 1 < len(pieces) and one_thing(rows[-1]):
+            rows.append([])
+    return [" ".join(row) for row in rows]
 
 
 def _without_article(item: str, words: Mapping[str, Any]) -> str:
@@ -512,7 +551,7 @@ def _list_items(action: str) -> Builder:
         scene.lists.append(listed)
         if not isinstance(said, str):
             return [Draft(action, {"list": listed}, ask=Ask("items", "which_item"))]
-        return [Draft(action, {"list": listed, "items": list(items(said, scene.words))})]
+        return [Draft(action, {"list": listed, "items": list(items(said, scene.words))}, (listed,))]
 
     return build
 
@@ -538,12 +577,32 @@ def _clear_list(request: Request, scene: Scene) -> list[Draft]:
     listed = list_id(scene, request)
     if listed is None:
         return [Draft(problem="unknown_list")]
-    return [Draft("action_remove_from_list", {"list": listed, "items": list(scene.home.lists[listed].items)})]
+    kept = [one.casefold() for one in items(str(request.reading.get("kept") or ""), scene.words)]
+    out = [one for one in scene.home.lists[listed].items if one.casefold() not in kept]
+    if missing := [one for one in kept if one not in (item.casefold() for item in scene.home.lists[listed].items)]:
+        return [Draft(problem="unknown_exception", details={"words": " ".join(missing)})]
+    return [Draft("action_remove_from_list", {"list": listed, "items": list(out)}, (listed,))]
 
 
 def _ask_list(request: Request, scene: Scene) -> list[Draft]:
-    listed = list_id(scene, request)
-    return [Draft("action_answer_list", {"list": listed})] if listed else [Draft(problem="unknown_list")]
+    listed = _list_spoken_of(scene) if request.reading.get("spoken_of") else list_id(scene, request)
+    if listed is None:
+        return [Draft(problem="unknown_list")]
+    return [Draft("action_answer_list", {"list": listed}, (listed,))]
+
+
+def list_of(request: Request, scene: Scene) -> tuple[str, ...]:
+    """The list a request speaks of, if it does."""
+    if "Item" not in request.intent and request.intent not in ("ClearList", "AskList"):
+        return ()
+    found = list_id(scene, request)
+    return (found,) if found else ()
+
+
+def _list_spoken_of(scene: Scene) -> str | None:
+    """ "What is on it": the list, if a list is what was spoken of last."""
+    last = next((group for turn in scene.recent() for group in reversed(turn) if group), ())
+    return next((one for one in last if one in scene.home.lists), None)
 
 
 # --- questions --------------------------------------------------------------------------

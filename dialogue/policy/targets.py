@@ -141,6 +141,9 @@ def _named(name: str, pool: list[Device]) -> Found:
 def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
     word, domain = str(noun["noun"]), noun.get("domain")
     found = [device for device in pool if _is_a(device, word, domain)]
+    if (area := noun.get("area")) is not None:
+        areas = areas_called(scene.home, str(area))
+        found = [device for device in found if device.area in areas]
     if noun.get("others"):
         before = {one for group in scene.groups for one in group} | scene.spoken_of
         found = [device for device in found if device.id not in before]
@@ -201,6 +204,8 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
             found = tuple(dict.fromkeys(one for group in groups for one in group))
         if not found and placed and number == "many":
             found = _same_kind(scene, [one for group in turn for one in group], fitting)
+        if found and number == "other" and len(found) > 1:
+            return Found(choices=found)
         if found:
             return Found(found)
     return Found(problem="no_antecedent")

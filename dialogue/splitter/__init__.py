@@ -25,6 +25,9 @@ A_CLOSE_CALL = 0.02
 
 MOST_RUNNERS_UP = 3
 
+NEAR = 2
+"""How many items from a filler something strange may lie that it interrupts."""
+
 HEARD_WORSE = 0.1
 """What a hypothesis costs per point of Vosk's score that it lies behind the best one."""
 
@@ -121,11 +124,11 @@ def _remembered(state: ContextState) -> Core | None:
 
 def _interrupting(items: Sequence[Item]) -> list[Item]:
     """Fillers beside a bare name or words that nothing explains: perhaps they only interrupt a request."""
-    strange = [False, *(_is_strange(item) for item in items), False]
+    strange = [_is_strange(item) for item in items]
     return [
         item
-        for number, item in enumerate(items, 1)
-        if item.kind == "filler" and (strange[number - 1] or strange[number + 1])
+        for number, item in enumerate(items)
+        if item.kind == "filler" and any(strange[max(number - NEAR, 0) : number + NEAR + 1])
     ]
 
 

@@ -15,6 +15,7 @@ OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
 NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
+JOINTS = frozenset({"and", "then", "but"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
@@ -28,8 +29,9 @@ class Core:
     """One request of a path: its tokens in the utterance, the full sentence it stands for, its readings.
 
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
-    turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what
-    a fragment brings: ``another`` thing, only a ``value``, or a place that ``narrows`` the request.
+    turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what a fragment brings:
+    ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands ``apart``, in the
+    place of words that nothing explains.
     """
 
     start: int
@@ -45,7 +47,7 @@ class Core:
 class Item:
     """One span of a path: an operator, a request, a time, or an unexplained token.
 
-    ``ends`` is what may follow a request: see `Path.clause`.
+    ``ends`` is what may follow a request: see `Path.clause`. ``exceptions`` were named inside it.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Item:
     cores: tuple[Core, ...] = ()
     spoken: Spoken | None = None
     readings: tuple[ScoredReading, ...] = ()
+    exceptions: tuple[Item, ...] = ()
     ends: str = "done"
     words: str = ""
 
@@ -102,6 +105,10 @@ class Chart:
         """The kinds of operators that lie inside a stretch, behind its first token."""
         return {item.kind for at in range(start, end) for item in self.operators[at] if item.end < end}
 
+    def kinds_at(self, start: int) -> set[str]:
+        """The kinds of operators that begin at a token."""
+        return {item.kind for item in self.operators[start]}
+
     def knows(self, start: int, end: int) -> bool:
         """Whether a list explains something inside the stretch."""
         return self.all_listed(start, end) or any(
@@ -123,15 +130,17 @@ class Chart:
         return first in self.grammar.items and first not in self.grammar.words.get("verbs", ())
 
     def things_end(self) -> frozenset[int]:
-        """Where a name or place ends."""
+        """Where a name or place ends that is not the beginning of a longer one."""
         if self._things is None:
             things = self.grammar.main.things
-            self._things = frozenset(
-                stretch.end
-                for row in self.text.lattice
+            named = [
+                (start, stretch.end)
+                for start, row in enumerate(self.text.lattice)
                 for stretch in row
                 if not things.isdisjoint(stretch.symbols)
-            )
+            ]
+            inside = {at for start, end in named for at in range(start + 1, end)}
+            self._things = frozenset(end for _, end in named if end not in inside or end in self.joints)
         return self._things
 
     def requests(self, start: int) -> tuple[Core, ...]:
@@ -175,6 +184,8 @@ class Chart:
                 return True
             if all(self._unfinished(at) for at in range(first, last)):
                 return True
+            if last in self.sure_ends(first) and self._joined(first):
+                return True  # "wipe the list but | stop the music"
             quoted = (at for at in range(first, last) if at in self.sure)
             if last == end and any(max(self.sure_ends(at), default=0) > end for at in quoted):
                 return True
@@ -183,6 +194,10 @@ class Chart:
             if named and self._no_name(first, last, begins=first == start, at_end=last == end):
                 return True
         return False
+
+    def _joined(self, position: int) -> bool:
+        """Whether the word before is a connective."""
+        return any(one.end == position and one.kind in JOINTS for one in self.operators[position - 1])
 
     def _goes_on(self, end: int) -> bool:
         """Whether the word before is one that nothing ends with, unless it was heard for another ("of" for "off"),
@@ -234,6 +249,11 @@ class Charts:
         self.grammar = grammar
         self._proposer = proposer
         self._verbs = frozenset(grammar.words.get("verbs", ()))
+        self._bound = frozenset((*grammar.words.get("binding", ()), *grammar.words.get("unfinished", ())))
+        self._compounds: dict[str, set[str]] = {}
+        for compound in grammar.words.get("compounds", ()):
+            first, _, second = str(compound).partition(" ")
+            self._compounds.setdefault(first, set()).add(second)
         self._joiners = frozenset(grammar.words.get("item_joiners", ()))
         self._unknown = grammar.ends(grammar.text(NO_WORD, exact=True), 0).get(1)
 
@@ -241,7 +261,10 @@ class Charts:
         """Find all spans of a text; ``answering`` lets in what only means something as an answer."""
         tokens = self.grammar.text(text)
         alive = [self.grammar.ends(tokens, start) for start in range(len(tokens.tokens))]
-        sorts = [self._sorts(start, states) for start, states in enumerate(alive)]
+        sorts = [
+            [] if self._in_compound(tokens, start) else self._sorts(start, states)
+            for start, states in enumerate(alive)
+        ]
         spans = [(start, end) for start, row in enumerate(sorts) for end, found in row if found.sure]
         sure = frozenset(start for start, _ in spans)
         inner = {at for start, end in spans for at in range(start + 1, end)}
@@ -315,6 +338,14 @@ class Charts:
                 if fits and (found.moment.seconds or LONGEST_SHARING) < LONGEST_SHARING:
                     yield replace(found, start=start, end=end)
 
+    def _in_compound(self, text: Text, start: int) -> bool:
+        """Whether a word that may cut belongs to what follows it ("no sugar cola")."""
+        found = self._compounds.get(text.tokens[start].word)
+        if found is None or start == 0 or start + 2 >= len(text.tokens):
+            return False
+        after = text.tokens[start + 2].word
+        return text.tokens[start + 1].word in found and after not in self._bound
+
     def _sorts(self, start: int, alive: dict[int, State]) -> list[tuple[int, Sorted]]:
         return [
             (end, self.grammar.sorted(state.accepts, more_than_one=end > start + 1))
@@ -360,7 +391,7 @@ class Charts:
     def _mark(self, chart: Chart) -> None:
         """Mark the places that the search asks for again and again."""
         items = [item for row in chart.operators for item in row]
-        chart.joints = frozenset(item.start for item in items if item.kind in ("and", "then", "but"))
+        chart.joints = frozenset(item.start for item in items if item.kind in JOINTS)
         pauses = (at for at, token in enumerate(chart.text.tokens) if token.pause)
         chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dialogue.splitter.chart import CORRECTIONS, TALK, Chart, Core, Item
 from dialogue.splitter.splice import FRAGMENT, REQUEST, Effort, Splicer, changes
 
-BARE_NAME = 0.8
+BARE_NAME, BARE_PRONOUN = 0.8, 1.3
 ANSWER = 0.5
 UNEXPLAINED, STILL_UNEXPLAINED = 3.0, 1.5
 CUT_SHORT, CUT_INSIDE = 1.3, 1.2
@@ -33,9 +33,10 @@ CLOSE = 1.0
 OLD, MOST_OLD = 0.1, 5
 BEAM, NARROW = 4.0, 12
 
-PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only"})
-NEEDS_LAST = frozenset({"correct", "except", "scratch", "but_first"})
+PREFIXES = frozenset({"not", "first", "but_first", "before", "after", "correct", "except", "only", "last"})
+NEEDS_LAST = frozenset({"correct", "except", "scratch", "but_first", "meant", "instead"})
 AFTER_CUT = frozenset({"correct", "scratch", "filler", "never_mind"})
+BEHIND = frozenset({"request", "several", "fragment"})
 REPLACING = frozenset({"correct", "except", "only", "not"})
 
 
@@ -96,8 +97,9 @@ class Search:
         self.remembered = remembered
         self._joins = chart.grammar.joins
         self._verbatim = frozenset(chart.grammar.words.get("verbatim", ()))
+        self._loose = frozenset(chart.grammar.words.get("unfinished", ()))
         self.effort = Effort.of(chart.size)
-        self._splices: dict[tuple[int, int, bool, str], list[tuple[Core, float]]] = {}
+        self._splices: dict[tuple[int, int, bool, str, bool], list[tuple[Core, float]]] = {}
         self._tails: dict[int, list[Item]] = {}
         self.last_paths: list[Path] = []
         self._answers_in_whole = chart.answering and any(  # then "yes" is no mere politeness
@@ -167,7 +169,10 @@ class Search:
     def _doubtful_item(self, item: Item) -> bool:
         if item.kind == "partial" or item.cost > REQUEST + DOUBTFUL:
             return True
-        return item.kind == "request" and item.core is not None and item.core.readings[0].bare
+        if item.kind != "request" or item.core is None:
+            return False
+        best = item.core.readings[0]
+        return best.bare or bool(best.block.extra.get("valueless"))
 
     # --- what may come next -------------------------------------------------------------
 
@@ -204,6 +209,10 @@ class Search:
                 continue  # "announce that you should make it warmer"
             if operator.kind == "never_mind" and not self.chart.answering and _nothing_said(path):
                 operator = replace(operator, cost=NOTHING_TO_DROP)
+            if operator.kind == "first" and self._ends_clause(path, operator.end):
+                yield replace(operator, kind="first_said")
+            if operator.kind == "now" and _inside_title(path):
+                continue
             yield operator
         if "correct" in path.prefix and _lasted(path):
             yield from self.chart.lengths.get(path.position, ())
@@ -216,14 +225,28 @@ class Search:
         longer = (core for core in self.chart.requests(last.start) if core.end > path.position)
         return any(not core.readings[0].wild_tokens for core in longer)
 
+    def _ends_clause(self, path: Path, end: int) -> bool:
+        """Whether words behind a request are the last of it: the text ends there, or a connective follows."""
+        return path.clause == "done" and (end == self.chart.size or end in self.chart.joints)
+
     def _old(self, path: Path) -> Iterator[Item]:
         """In "no not jam honey": the words of the last request that are being replaced."""
-        if "correct" not in path.prefix or path.prefix[-1] != "except" or path.last is None:
+        if not path.prefix or path.prefix[-1] != "except" or path.last is None:
+            return
+        if "correct" not in path.prefix and not self._instead_of_text(path):
             return
         said, start = f" {path.last.meant.casefold()} ", path.position
         for end in range(start + 1, min(start + MOST_OLD, self.chart.size) + 1):
-            if f" {self.chart.words(start, end).casefold()} " in said:
+            words = self.chart.words(start, end).casefold()
+            if "correct" not in path.prefix and not self._loose.isdisjoint(words.split()):
+                continue
+            if f" {words} " in said:
                 yield Item("old", start, end, OLD, words=self.chart.words(start, end).casefold())
+
+    def _instead_of_text(self, path: Path) -> bool:
+        """Whether "not" alone corrects open text of this breath ("onions ... not onions garlic")."""
+        readings = path.last.readings if path.last is not None else ()
+        return bool(readings) and readings[0].dictated and path.prefix == ("except",) and not _nothing_said(path)
 
     def _whole_requests(self, path: Path) -> Iterator[Item]:
         if path.clause == "quoted":
@@ -253,25 +276,33 @@ class Search:
         assert path.last is not None
         correcting = "correct" in path.prefix or "only" in path.prefix
         old = next((kind[4:] for kind in path.prefix if kind.startswith("old:")), "")
-        key = (id(path.last), path.position, correcting, old)
+        adding = _after_unknown(path)
+        key = (id(path.last), path.position, correcting, old, adding)
         if key not in self._splices and self.effort.left <= 0:
             return
         if key not in self._splices:
             where = (self.chart, path.last, path.position, self.effort)
-            self._splices[key] = list(self.splicer.splices(*where, correcting=correcting, old=old))
+            found = self.splicer.splices(*where, correcting=correcting, old=old, adding=adding)
+            self._splices[key] = list(found)
         extra = 0.0 if path.joined or path.prefix else UNANNOUNCED
         if correcting and "except" in path.prefix:
             extra += UNSAID
         over = OVER_REQUEST if path.position in self.chart.sure and "except" not in path.prefix else 0.0
-        negated = any(item.kind in ("not", "except") for item in self.chart.operators[path.position])
+        negated = not {"not", "except"}.isdisjoint(self.chart.kinds_at(path.position))
         leaving_out = not correcting and bool(path.prefix)
+        if not (path.joined or path.prefix) and "only" in self.chart.kinds_at(path.position):
+            return  # "just the lamp" is set apart from what stands before it
         for core, cost in self._splices[key]:
             if extra and core.leaning != "another" and not self._adds_place(path, core):
                 continue
+            if extra and core.readings[0].bare and not isinstance(core.readings[0].reading.get("name"), str):
+                continue  # "them" alone is no other thing
             if correcting and negated and core.readings[0].wild_tokens:
                 continue
             if leaving_out and (core.readings[0].wild_tokens or changes(path.last, core.readings[0])):
                 continue
+            if core.readings[0].wild_tokens and path.position in self.chart.joints:
+                continue  # no text begins with "and"
             yield Item("fragment", core.start, core.end, cost + extra + over, core)
 
     def _adds_place(self, path: Path, core: Core) -> bool:
@@ -363,8 +394,14 @@ def _followed(path: Path, item: Item) -> Path | None:
         case "but":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", False)
-        case "now" if path.clause != "quoted":
+        case "now" | "regardless" if path.clause != "quoted":
             return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "first_said":
+            return Path(end, cost, path, item, path.last, path.clause, path.joined, path.prefix)
+        case "instead" if path.clause == "done" and path.item is not None and path.item.kind in BEHIND:
+            return Path(end, cost, path, item, path.last, "done")
+        case "meant" if _may_mean_other(path):
+            return Path(end, cost, path, item, path.last, "done")
         case "never_mind" | "scratch":
             return Path(end, cost, path, item, path.last, "start", True)
         case "request" | "several" | "fragment":
@@ -376,6 +413,30 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "start", False, prefix)
         case _:
             return None
+
+
+def _after_unknown(path: Path) -> bool:
+    """Whether a connective follows words that nothing explains ("in the shed and in the kitchen")."""
+    if not path.joined or path.item is None or path.before is None or path.before.item is None:
+        return False
+    return path.item.kind == "and" and path.before.item.kind == "unexplained"
+
+
+def _may_mean_other(path: Path) -> bool:
+    """Whether what was just said, with nothing to join it, can take the place of what stood before it."""
+    if path.clause != "done" or path.item is None or path.before is None:
+        return False
+    if path.item.kind in ("when", "condition"):
+        return not _nothing_said(path)
+    alone = path.before.clause == "done" and not path.before.joined and not path.before.prefix
+    return path.item.kind in BEHIND and alone and not _nothing_said(path.before)
+
+
+def _inside_title(path: Path) -> bool:
+    """Whether a title that was just said reads like a sentence, so that a "now" behind it is part of it."""
+    if path.item is None or path.item.kind != "request" or path.item.core is None:
+        return False
+    return path.item.core.readings[0].sentence
 
 
 def _text_goes_on(path: Path) -> bool:
@@ -427,7 +488,9 @@ def _request_cost(core: Core) -> float:
     best = core.readings[0]
     if best.block.kind == "answer":
         return ANSWER + best.cost
-    return REQUEST + best.cost + (BARE_NAME if best.bare else 0.0)
+    if not best.bare:
+        return REQUEST + best.cost
+    return REQUEST + best.cost + (BARE_NAME if isinstance(best.reading.get("name"), str) else BARE_PRONOUN)
 
 
 __all__ = ["CLOSE", "FRAGMENT", "REQUEST", "Path", "Search", "final_cost"]

@@ -80,22 +80,31 @@ class Splicer:
         self._edition = grammar.edition
 
     def splices(
-        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str = ""
+        self,
+        chart: Chart,
+        last: Core,
+        start: int,
+        effort: Effort,
+        *,
+        correcting: bool,
+        old: str = "",
+        adding: bool = False,
     ) -> Iterator[tuple[Core, float]]:
         """The fragments that begin at a token, each with its cost; the cheapest splice per end.
 
-        ``old`` are the words that the fragment was said to replace, where they were named.
+        ``old`` are the words that the fragment was said to replace, where they were named; ``adding`` says that it
+        may stand behind the request, in the place of words that nothing explains.
         """
         tried: dict[int, int] = {}
         best: dict[int, tuple[float, float, Core]] = {}
         mine = Effort(min(effort.left, EFFORT_PER_LEANING))
         given = mine.left
-        for place, end in self._places(chart, last, start, mine, correcting=correcting, old=old):
+        for place, end in self._places(chart, last, start, mine, correcting=correcting, old=old, adding=adding):
             tried[end] = tried.get(end, 0) + 1
             if tried[end] > MOST_SPLICES:
                 continue
             mine.left -= READING
-            found = self._spliced(chart, last, place, (start, end), correcting)
+            found = self._spliced(chart, last, place, (start, end), correcting=correcting, adding=adding)
             if found is not None and (end not in best or found[0] < best[end][0]):
                 best[end] = found
         effort.left -= given - mine.left
@@ -103,7 +112,7 @@ class Splicer:
             yield core, cost
 
     def _places(
-        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str
+        self, chart: Chart, last: Core, start: int, effort: Effort, *, correcting: bool, old: str, adding: bool
     ) -> Iterator[tuple[Place, int]]:
         """Where fragments from a token may go, each with its end; the places far behind first."""
         base = self._sentence(last.meant)
@@ -115,7 +124,8 @@ class Splicer:
                 if not (correcting or chart.knows(start, end)):
                     continue
                 for tail in self._tails(base, cut, reached, effort):
-                    if tail == cut and not (tail == base.size and (correcting or last.kind == "remembered")):
+                    appended = correcting or adding or last.kind == "remembered"
+                    if tail == cut and not (appended and tail == base.size):
                         continue  # nothing would be replaced
                     if not old or base.text.words(cut, tail).casefold() == old:
                         yield Place(cut, tail), end
@@ -145,7 +155,7 @@ class Splicer:
         return reached is not None and bool(self.grammar.sorted(reached.accepts).requests)
 
     def _spliced(
-        self, chart: Chart, last: Core, place: Place, new: tuple[int, int], correcting: bool
+        self, chart: Chart, last: Core, place: Place, new: tuple[int, int], *, correcting: bool, adding: bool
     ) -> tuple[float, float, Core] | None:
         """The splice with its rank among those of the same end (the least replaced first) and its cost."""
         base = self._sentence(last.meant)
@@ -167,9 +177,10 @@ class Splicer:
         if self._begins_another(chart, whole, new, place.cut):
             return None
         open_words = whole.readings[0].wild_inside(place.cut, place.cut + length)
-        if place.cut == base.size and (
-            open_words or _leaning(last, whole.readings[0], place.cut, length) != "narrows"
-        ):
+        leaning = _leaning(last, whole.readings[0], place.cut, length)
+        if place.cut == base.size and adding and leaning != "value":
+            leaning = "apart"
+        if place.cut == base.size and (open_words or leaning not in ("narrows", "apart")):
             return None  # only a place is added behind a request ("no on the radio")
         only_places = self._only_places(last, whole.readings[0], self._sentence(words).text, (place.cut, length))
         if only_places and changes(last, whole.readings[0]):
@@ -185,9 +196,8 @@ class Splicer:
         if open_words and chart.words(new[0], new[0] + 1).casefold() in self._verbs:
             cost += OPENS_WITH_VERB
         rank = cost + (REPLACED * replaced if correcting else 0.0)
-        kind = _leaning(last, whole.readings[0], place.cut, length)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
-        return rank, cost, replace(whole, readings=readings, leaning=kind)
+        return rank, cost, replace(whole, readings=readings, leaning=leaning)
 
     def _left_as_text(self, text: Text, scored: ScoredReading) -> bool:
         """Whether a number that was being corrected would stay as a name ("ten" in "for ten fifteen minutes")."""
@@ -260,6 +270,9 @@ class Splicer:
     def _rows(self, chart: Chart, start: int, effort: Effort) -> Iterator[Item]:
         things = chart.things_end()
         for middle, state in chart.alive[start].items():
+            if middle in things and middle > start:
+                yield from self._around(chart, start, _Chain(((start, middle),), (state,)), effort)
+        for middle, state in chart.alive[start].items():
             if middle == start or middle not in things or self._complete(state):
                 continue
             if chart.joints.isdisjoint(range(middle, middle + MOST_ROW)):
@@ -272,13 +285,33 @@ class Splicer:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
 
+    def _around(self, chart: Chart, start: int, chain: _Chain, effort: Effort) -> Iterator[Item]:
+        """Things, what is left out of them, the tail: "set the lights but not the lamp to forty percent"."""
+        for begin, left_out in _left_out(chart, chain.things[-1][1]):
+            shared = set.intersection(*(set(self._requests_from(chart, begin, state)) for state in chain.states))
+            for end in shared & chart.bounds:
+                yield from self._several(chart, start, chain, (begin, end), effort, left_out)
+
+    def _requests_from(self, chart: Chart, begin: int, state: State) -> Iterator[int]:
+        """Where a request may end that goes on at a token."""
+        for end, reached in self.grammar.ends(chart.text, begin, state).items():
+            if end > begin and self.grammar.sorted(reached.accepts).requests:
+                yield end
+
     def _complete(self, state: State) -> bool:
         """Whether a request may end here that is more than a name."""
         requests = self.grammar.sorted(state.accepts).requests
-        return any(not self.grammar.template(number).bare for number in requests)
+        return any(not (self.grammar.template(number).bare or self._wants_value(number)) for number in requests)
+
+    def _wants_value(self, template: int) -> bool:
+        """Whether a sentence is one that mostly goes on to a value ("dim the lights" - "to forty percent")."""
+        extra = self.grammar.block(template).extra
+        return bool(extra.get("incomplete") or extra.get("valueless"))
 
     def _go_on(self, chart: Chart, start: int, head: State, chain: _Chain, effort: Effort) -> Iterator[Item]:
         """Take one more thing into the row, or end it where the tail comes."""
+        if len(chain.things) > 1:
+            yield from self._around(chart, start, chain, effort)
         for begin, joined in _after_thing(chart, chain):
             for end, reached in self.grammar.ends(chart.text, begin, head).items():
                 effort.left -= 1
@@ -286,34 +319,54 @@ class Splicer:
                     return
                 if end == begin or (joined and chart.words(begin, begin + 1).casefold() in self._verbs):
                     continue
-                if self.grammar.sorted(reached.accepts).requests:
-                    if joined and end in chart.bounds:
-                        yield from self._several(chart, start, chain, (begin, end), effort)
-                elif end in chart.things_end() and len(chain.things) < MOST_THINGS:
+                requests = self.grammar.sorted(reached.accepts).requests
+                if requests and joined and end in chart.bounds:
+                    yield from self._several(chart, start, chain, (begin, end), effort)
+                unfinished = all(self._wants_value(number) for number in requests)
+                if unfinished and end in chart.things_end() and len(chain.things) < MOST_THINGS:
                     longer = _Chain((*chain.things, (begin, end)), (*chain.states, reached), joined)
                     yield from self._go_on(chart, start, head, longer, effort)
 
     def _several(
-        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], effort: Effort
+        self,
+        chart: Chart,
+        start: int,
+        chain: _Chain,
+        rest: tuple[int, int],
+        effort: Effort,
+        left_out: tuple[Item, ...] = (),
     ) -> Iterator[Item]:
+        """The requests of a row of things; ``rest`` holds the last thing and the tail, or where exceptions stood
+        before it the tail alone.
+        """
         begin, end = rest
-        for tail in range(begin + 1, end):
+        for tail in (begin,) if left_out else range(begin + 1, end):
             if not all(self._reaches(chart.text, tail, end, state) for state in chain.states):
                 continue
-            found = self._shared(chart, start, chain, rest, tail, effort)
+            found = self._shared(chart, start, chain, None if left_out else rest, (tail, end), effort)
             if found:
                 cost = REQUEST + FRAGMENT * (len(found) - 1)
-                cost += sum(core.readings[0].cost for core in found)
-                yield Item("several", start, end, cost, found[-1], tuple(found))
+                cost += sum(core.readings[0].cost for core in found) + sum(item.cost for item in left_out)
+                yield Item("several", start, end, cost, found[-1], tuple(found), exceptions=left_out)
 
     def _shared(
-        self, chart: Chart, start: int, chain: _Chain, rest: tuple[int, int], tail: int, effort: Effort
+        self,
+        chart: Chart,
+        start: int,
+        chain: _Chain,
+        rest: tuple[int, int] | None,
+        tail: tuple[int, int],
+        effort: Effort,
     ) -> list[Core]:
-        """One request per thing of a row, each with the tail; none where they are not all alike."""
+        """One request per thing of a row, each with the tail, and that of ``rest``, which has it; none where they
+        are not all alike.
+        """
         words, head = chart.words, chart.words(start, chain.things[0][0])
-        spans = [(thing, f"{words(*thing)} {words(tail, rest[1])}") for thing in chain.things]
+        spans = [(thing, f"{words(*thing)} {words(*tail)}") for thing in chain.things]
+        if rest is not None:
+            spans.append((rest, words(*rest)))
         found: list[Core] = []
-        for number, (span, said) in enumerate([*spans, (rest, words(*rest))]):
+        for number, (span, said) in enumerate(spans):
             effort.left -= READING
             core = self._read(f"{head} {said}".strip(), *span, kind="fragment" if number else "full")
             if core is None or not _alike(found[0] if found else core, core):
@@ -331,15 +384,30 @@ class _Chain:
     joined: bool = False
 
 
+def _left_out(chart: Chart, position: int) -> Iterator[tuple[int, tuple[Item, ...]]]:
+    """The exceptions that are named at a position, with where each row of them ends."""
+    if position >= chart.size:
+        return
+    rows: list[tuple[Item, ...]] = [(item,) for item in chart.operators[position] if item.kind == "except_target"]
+    while rows:
+        row = rows.pop()
+        end = row[-1].end
+        if end < chart.size:
+            yield end, row
+            if len(row) < MOST_THINGS:
+                rows += [(*row, more) for more in chart.operators[end] if more.kind == "more_except"]
+
+
 def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
-    """Where the next thing of a row may begin: after an "and", or at once."""
+    """Where the next thing of a row may begin: after an "and", or, before the first of them, at once."""
     position = chain.things[-1][1]
     if position >= chart.size:
         return
     for joiner in chart.operators[position]:
         if joiner.kind == "and":
             yield joiner.end, True
-    yield position, chain.joined
+    if not chain.joined:
+        yield position, False
 
 
 def _reading_of(last: Core) -> Reading | None:
