@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dialogue.grammar.lists import CATALOG, ListValue
-from dialogue.interfaces import Home
+from dialogue.interfaces import Device, Home
 
 NOUN_COST = 0.15
 SYNONYM_COST = 0.02
@@ -76,6 +76,8 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
             for head in spelling.casefold().split()[place]:
                 if head not in kinds:
                     heads.setdefault(head, set()).add(device.domain)
+            if place != slice(0) and (rest := _without_area(home, device, spelling.casefold())):
+                heads.setdefault(rest, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
             yield from _forms(noun, {"noun": noun}, domain, plural, others)
@@ -84,6 +86,14 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
         yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural, others)
         yield from _each(noun, {"noun": noun, "domain": domain}, domain, every)
         yield from _others_there(home, noun, domain, plural, others)
+
+
+def _without_area(home: Home, device: Device, spelling: str) -> str:
+    """ "The ceiling light" of "kitchen ceiling light": two words at least, behind the name of the room."""
+    area = home.areas.get(device.area or "")
+    names = (area.name, *area.aliases) if area is not None else ()
+    rest = next((spelling[len(one) :].strip() for one in names if spelling.startswith(f"{one.casefold()} ")), "")
+    return rest if " " in rest else ""
 
 
 def _each(said: str, noun: dict[str, Any], domain: str, every: Sequence[str]) -> Iterator[tuple[str, ListValue]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from dialogue.events import StepChanged, StepPlanned
-from dialogue.grammar.times import length, resolve
 from dialogue.policy import past
 from dialogue.policy.planning import (
     CLOCK_STEPS,
@@ -16,7 +14,6 @@ from dialogue.policy.planning import (
     Planning,
     add_step,
     clock_of,
-    last_step,
     overlaps,
     record,
     spelled,
@@ -25,15 +22,11 @@ from dialogue.policy.planning import (
 from dialogue.policy.steps import (
     Draft,
     devices_of,
-    whole,
 )
 from dialogue.policy.targets import spellings
 from dialogue.policy.timing import Timing
 from dialogue.types import (
-    Moment,
-    Reading,
     Request,
-    Schedule,
     Step,
     StepStatus,
     Value,
@@ -54,7 +47,7 @@ def put_back_last(planning: Planning) -> None:
         _restore(planning, "p", done, "undone")
     waiting = [step for step in newest if step.status == "scheduled"]
     if waiting:
-        _cancel_steps(planning, "c", waiting)
+        cancel_steps(planning, "c", waiting)
 
 
 def undo(planning: Planning, number: int, request: Request) -> None:
@@ -74,7 +67,7 @@ def _take_back_steps(planning: Planning, number: int, steps: Sequence[Step]) -> 
     if done:
         _restore(planning, str(number + 1), done, "undone")
     if waiting:
-        _cancel_steps(planning, f"{number + 1}c", waiting)
+        cancel_steps(planning, f"{number + 1}c", waiting)
 
 
 def _restore(planning: Planning, place: str, steps: Sequence[Step], status: StepStatus) -> None:
@@ -97,9 +90,12 @@ def cancel_plan(planning: Planning, number: int, request: Request) -> None:
     if isinstance(which, int):
         _cancel_nth(planning, number, request, which)
         return
-    waiting = past.to_cancel(request, planning.scene)
+    waiting = past.chosen(request, planning.planned(), planning.scene)
     if waiting:
-        _cancel_steps(planning, str(number + 1), waiting)
+        cancel_steps(planning, str(number + 1), waiting)
+        return
+    if request.reading.get("moment") is not None or request.reading.get("name") is not None:
+        planning.report(request, "no_such_one" if planning.planned() else "nothing_planned")
         return
     questions = planning.open_questions()
     if questions:
@@ -123,7 +119,7 @@ def _cancel_nth(planning: Planning, number: int, request: Request, which: int) -
         planning.report(request, "no_such_one")
 
 
-def _cancel_steps(planning: Planning, place: str, waiting: Sequence[Step]) -> None:
+def cancel_steps(planning: Planning, place: str, waiting: Sequence[Step]) -> None:
     targets = [target for step in waiting for target in _planned_targets(planning, step)]
     step = Step(
         f"{planning.prefix}.{place}.1", "action_cancel_plan", {"targets": list(dict.fromkeys(targets))}, ""
@@ -131,6 +127,7 @@ def _cancel_steps(planning: Planning, place: str, waiting: Sequence[Step]) -> No
     planning.steps.append(step)
     planning.events.append(StepPlanned(step, len(planning.tracker.state.turns)))
     planning.events += [StepChanged(one.id, "cancelled") for one in waiting]
+    planning.cancelled.update(one.id for one in waiting)
     known = tuple(one for one in targets if one in planning.scene.home.devices)
     if known:
         planning.scene.groups.append(known)
@@ -199,7 +196,7 @@ def _take_back_words(planning: Planning, number: int, request: Request, said: st
     if changes:
         _restore_changes(planning, str(number + 1), changes, request.text)
     if waiting:
-        _cancel_steps(planning, f"{number + 1}c", waiting)
+        cancel_steps(planning, f"{number + 1}c", waiting)
     if questions:
         withdraw(planning, questions[:1])
     if not (changes or waiting or questions):
@@ -216,75 +213,6 @@ def _speaks_of(planning: Planning, request: Request, said: str) -> bool:
     """Whether a request of this utterance is about a thing."""
     names = spelled(planning, devices_of(request, planning.scene))
     return overlaps(planning, said, [*names, str(request.reading.get("item") or "")])
-
-
-def reschedule(planning: Planning, number: int, request: Request) -> None:
-    """ "Make that ten": the newest plan, alarm or reminder at another time."""
-    if _change_last_timer(planning, number, request):
-        return
-    due = _new_time(planning, request)
-    waiting = past.to_cancel(replace(request, reading=Reading("CancelPlan")), planning.scene)
-    if due is None:
-        planning.report(request, "no_time")
-    elif waiting:
-        _move_plans(planning, number, request, waiting, due)
-    elif not _move_clockwork(planning, number, request, due):
-        planning.report(request, "nothing_planned")
-
-
-def _change_last_timer(planning: Planning, number: int, request: Request) -> bool:
-    """Whether a timer came last, and now has another length; a number alone counts in its unit."""
-    step = last_step(planning)
-    timer = clock_of(planning, step) if step is not None and step.action == "action_start_timer" else None
-    wanted = _new_length(request.reading, timer.seconds or 0) if timer is not None else None
-    if timer is None or wanted is None:
-        return False
-    slots: dict[str, Value] = {"timer": timer.id, "seconds": whole(wanted)}
-    add_step(planning, (number, 0), request, Draft("action_change_timer", slots), Timing())
-    return True
-
-
-def _new_length(reading: Reading, old: float) -> float | None:
-    said, moment, amount = reading.get("length"), reading.get("moment"), reading.get("amount")
-    if isinstance(said, Moment):
-        return length(said)
-    if isinstance(moment, Moment) and moment.minute is None and moment.meridiem is None:
-        amount = moment.hour
-    unit = next(unit for unit in (3600, 60, 1) if old % unit == 0)
-    return amount * unit if isinstance(amount, int | float) else None
-
-
-def _new_time(planning: Planning, request: Request) -> datetime | None:
-    """The time said; after a length from now; at once where "now" was said."""
-    now, moment, said = planning.scene.now, request.reading.get("moment"), request.reading.get("length")
-    if isinstance(moment, Moment):
-        return resolve(moment, now)
-    seconds = length(said) if isinstance(said, Moment) else None
-    return now + timedelta(seconds=seconds or 0)
-
-
-def _move_plans(planning: Planning, number: int, request: Request, waiting: Sequence[Step], due: datetime) -> None:
-    _cancel_steps(planning, f"{number + 1}c", waiting)
-    at_once = due <= planning.scene.now
-    for position, old in enumerate(waiting):
-        step = replace(
-            old,
-            id=f"{planning.prefix}.{number + 1}.{position + 1}",
-            schedule=None if at_once else Schedule(at=due),
-            status="pending" if at_once else "scheduled",
-        )
-        record(planning, number, step)
-
-
-def _move_clockwork(planning: Planning, number: int, request: Request, due: datetime) -> bool:
-    """Whether the last turn set an alarm or reminder that can be moved."""
-    for step in reversed(past.steps_of_turn(planning.tracker.state)):
-        kind, work = CLOCK_STEPS.get(step.action), clock_of(planning, step)
-        if work is not None and kind in ("alarm", "reminder"):
-            slots: dict[str, Value] = {kind: work.id, "at": due.isoformat()}
-            add_step(planning, (number, 0), request, Draft(f"action_change_{kind}", slots), Timing())
-            return True
-    return False
 
 
 def retry(planning: Planning, number: int, request: Request) -> None:

@@ -8,37 +8,38 @@ from datetime import datetime
 from typing import Any
 
 from dialogue.context import Tracker
-from dialogue.events import AnyEvent, Mentioned
+from dialogue.events import AnyEvent, Mentioned, StepChanged
 from dialogue.interfaces import Home
-from dialogue.policy import answers
+from dialogue.policy import answers, past
 from dialogue.policy.conditions import can_be, holds, resolved
 from dialogue.policy.earlier import (
     ask_history,
     ask_schedule,
     cancel_plan,
+    cancel_steps,
     put_back_last,
-    reschedule,
     retry,
     take_back,
     undo,
 )
+from dialogue.policy.moving import fitted, reschedule
 from dialogue.policy.planning import (
-    CLOCK_STEPS,
     PLACES,
     SPARES,
     Planning,
     Say,
     add_reverse,
     add_step,
+    clock_of,
     deed,
     fill,
-    last_step,
     named,
     overlaps,
     spelled,
     withdraw,
 )
 from dialogue.policy.steps import (
+    BUILDERS,
     QUESTIONS,
     Draft,
     devices_of,
@@ -57,6 +58,7 @@ from dialogue.types import (
     Reading,
     Request,
     Schedule,
+    Step,
     Utterance,
     When,
 )
@@ -217,18 +219,38 @@ def _take_answer(planning: Planning, request: Request) -> bool:
     """Whether a request was an answer to an open question (then it is dealt with)."""
     questions = planning.open_questions()
     if not questions:
-        return False
+        return _chosen_too(planning, request)
     if request.intent == "Deny":
-        withdraw(planning, questions[:1])
+        withdraw(planning, [one for one in questions if answers.asked_for(one, request, planning.scene)][:1])
         return True
     found = answers.best_question(questions, request, planning.scene)
     if found is None:
-        return False
+        return _chosen_too(planning, request)
     fill(planning, *found)
     return True
 
 
+def _chosen_too(planning: Planning, request: Request) -> bool:
+    """ "The bedside and the reading one": one more choice for a question that was just answered."""
+    found = answers.best_question(planning.filled, request, planning.scene)
+    if found is None:
+        return False
+    question, slots = found
+    step = next((one for one in planning.steps if one.id == question.step), None)
+    more, known = slots.get(question.slot), step.slots.get(question.slot) if step is not None else None
+    if step is None or not isinstance(known, list) or not isinstance(more, list):
+        return False
+    slots = {**step.slots, question.slot: list(dict.fromkeys([*known, *more]))}
+    planning.steps[planning.steps.index(step)] = replace(step, slots=slots)
+    planning.events.append(StepChanged(step.id, step.status, slots=slots))
+    planning.scene.groups.append(tuple(str(one) for one in more))
+    return True
+
+
 def _plan_request(planning: Planning, number: int, request: Request) -> None:
+    if request.reading.bare and request.held:
+        planning.report(replace(request, text=f"{request.text} {request.held}"), "held", words=request.held)
+        return
     if request.intent in answers.ANSWERS or request.reading.bare:
         _plan_answer(planning, number, request)
         return
@@ -244,12 +266,14 @@ def _plan_request(planning: Planning, number: int, request: Request) -> None:
             NotDone(f"{request.text} {request.held}", planning.reason("held", words=request.held))
         )
         return
+    request = fitted(planning, request)
     if request.replaces and request.intent not in _ABOUT_LAST:
         put_back_last(planning)
     if _only_a_topic(planning, number, request):
         planning.scene.groups.append(devices_of(request, planning.scene))
         return
-    request = _fitted(planning, request)
+    if _withdraws(planning, request):
+        return
     special = _SPECIAL.get(request.intent)
     if special is not None:
         special(planning, number, request)
@@ -259,22 +283,17 @@ def _plan_request(planning: Planning, number: int, request: Request) -> None:
         _plan_steps(planning, number, request)
 
 
-def _fitted(planning: Planning, request: Request) -> Request:
-    """ "Make it seven" moves a timer or alarm where that came last; else it sets a device."""
-    readings = (request.reading, *request.alternatives)
-    moving = [one for one in readings if one.intent == "Reschedule"]
-    others = [one for one in readings if one.intent != "Reschedule"]
-    if not moving:
-        return request
-    last = last_step(planning)
-    if last is not None and last.action == "action_start_timer":
-        return replace(request, reading=moving[0], alternatives=())
-    timed = [one for one in moving if one.get("amount") is None]
-    planned = last is not None and (last.action in CLOCK_STEPS or last.status == "scheduled")
-    if timed and (planned or not others):
-        return replace(request, reading=timed[0], alternatives=())
-    others = others or moving
-    return replace(request, reading=others[0], alternatives=tuple(others[1:]))
+_CLOCK_CANCELS = {"HassCancelTimer": "timer", "CancelAlarm": "alarm", "CancelReminder": "reminder"}
+
+
+def _withdraws(planning: Planning, request: Request) -> bool:
+    """Whether "forget the timer" speaks of one that is not set yet, as a question about it is open."""
+    kind = _CLOCK_CANCELS.get(request.intent)
+    asked = [one for one in planning.open_questions() if answers.kind_asked_for(one, planning.scene) == kind]
+    if kind is None or not asked:
+        return False
+    withdraw(planning, asked[:1])
+    return True
 
 
 def _plan_answer(planning: Planning, number: int, request: Request) -> None:
@@ -320,11 +339,49 @@ def _spare(planning: Planning, number: int, request: Request) -> None:
     found = timing(request, planning.scene)
     end = back_at(found, planning.scene.now) if found.goes_back else None
     if end is None:
+        _cancel_spared(planning, number, request)
         return
     planning.ends[number] = end
     followed = any(number in other.after for other in planning.requests)
     if request.intent == "KeepState" and not request.negated and request.reading.get("state"):
         _keep(planning, number, request, None if followed else opposite, end)
+
+
+def _cancel_spared(planning: Planning, number: int, request: Request) -> None:
+    """What earlier turns planned and is now forbidden ("don't close them when it rains") is cancelled; so is what
+    would end a state that is to stay ("you can leave it on").
+    """
+    kept = request.reading.get("state") if request.intent == "KeepState" and not request.negated else None
+    if request.held or (kept is None and (not request.negated or request.intent in SPARES)):
+        return
+    wish = _with_state(request, _OPPOSITE[str(kept)]) if kept is not None else replace(request, negated=False)
+    unwanted = [draft for draft in drafts_for(wish, planning.scene) if draft.targets]
+    waiting = [
+        step
+        for step in planning.planned()
+        if any(_would_do(step, draft) for draft in unwanted) and _at_that_time(planning, step, request)
+    ]
+    if waiting:
+        cancel_steps(planning, f"{number + 1}c", waiting)
+
+
+def _would_do(step: Step, draft: Draft) -> bool:
+    """Whether a planned step does what a draft does, or takes a change of its targets back."""
+    changes = step.slots.get("changes")
+    if isinstance(changes, list):
+        return any(one["target"] in draft.targets for one in changes if isinstance(one, dict))
+    same = step.action == draft.action and step.slots.get("change") == draft.slots.get("change")
+    return same and not set(past.targets_of(step)).isdisjoint(draft.targets)
+
+
+def _at_that_time(planning: Planning, step: Step, request: Request) -> bool:
+    """Whether a planned step waits for the time or event that a request speaks of, if it speaks of one."""
+    if not request.when or step.schedule is None:
+        return True
+    said = timing(request, planning.scene).schedule
+    if said is None or step.schedule.on is None or said.on is None:
+        return said is not None and said.at == step.schedule.at
+    return (said.on.target, said.on.value) == (step.schedule.on.target, step.schedule.on.value)
 
 
 def _keep(planning: Planning, number: int, request: Request, opposite: str | None, end: datetime) -> None:
@@ -384,6 +441,7 @@ def _plan_steps(planning: Planning, number: int, request: Request) -> None:
         request = replace(request, when=())  # "before I go to bed is the door locked": an answer does no harm
         found = Timing()
     if found.problem:
+        planning.scene.groups.append(devices_of(request, planning.scene))
         planning.report(request, found.problem, words=found.problem_text)
         return
     conditions = [condition for condition, _ in found.checks]
@@ -643,6 +701,20 @@ def _later(planning: Planning, number: int, request: Request) -> bool:
     return True
 
 
+def _cancel_plan(planning: Planning, number: int, request: Request) -> None:
+    """ "Stop it" is the music where nothing was planned or set last."""
+    others = tuple(one for one in request.alternatives if one.intent in BUILDERS)
+    state = planning.tracker.state
+    if others and not planning.open_questions():
+        newest = past.steps_of_turn(state)
+        standing = any(step.status == "scheduled" or clock_of(planning, step) for step in newest)
+        other = replace(request, reading=others[0], alternatives=others[1:])
+        if not standing and not any(draft.problem for draft in drafts_for(other, planning.scene)):
+            _plan_steps(planning, number, other)
+            return
+    cancel_plan(planning, number, request)
+
+
 def _reschedule(planning: Planning, number: int, request: Request) -> None:
     if not _later(planning, number, request):
         reschedule(planning, number, request)
@@ -658,7 +730,7 @@ def _repeat(planning: Planning, number: int, request: Request) -> None:
 
 _SPECIAL: Mapping[str, Callable[[Planning, int, Request], None]] = {
     "Undo": undo,
-    "CancelPlan": cancel_plan,
+    "CancelPlan": _cancel_plan,
     "AskSchedule": ask_schedule,
     "AskHistory": ask_history,
     "Repeat": _repeat,

@@ -16,7 +16,7 @@ from dialogue.policy.steps import (
     Draft,
     still_missing,
 )
-from dialogue.policy.targets import Scene, spellings
+from dialogue.policy.targets import Scene, find, spellings
 from dialogue.policy.timing import Timing, back_at
 from dialogue.types import (
     Entity,
@@ -40,7 +40,11 @@ SPARES = frozenset({"LeaveAlone", "KeepState", "TakeBack"})
 
 @dataclass(slots=True)
 class Planning:
-    """One plan in the making."""
+    """One plan in the making.
+
+    ``answered`` are the questions (step, slot) that this utterance has closed, ``filled`` those it has answered,
+    ``cancelled`` the earlier steps it has cancelled; ``doubtful`` are deeds that are confirmed first.
+    """
 
     scene: Scene
     tracker: Tracker
@@ -53,6 +57,8 @@ class Planning:
     of_request: dict[int, list[str]] = field(default_factory=dict)
     ends: dict[int, datetime] = field(default_factory=dict)
     answered: set[tuple[str, str]] = field(default_factory=set)
+    filled: list[Question] = field(default_factory=list)
+    cancelled: set[str] = field(default_factory=set)
     doubtful: frozenset[str] = frozenset()
 
     # --- small words
@@ -63,6 +69,10 @@ class Planning:
     def report(self, request: Request, name: str, **slots: Value) -> None:
         text = " ".join((request.text, *(w.text for w in request.when if w.text not in request.text)))
         self.not_done.append(NotDone(text, self.reason(name, **slots)))
+
+    def planned(self) -> list[Step]:
+        """The steps of earlier turns that are still scheduled."""
+        return [step for step in past.planned(self.tracker.state) if step.id not in self.cancelled]
 
     def open_questions(self) -> list[Question]:
         state = self.tracker.state
@@ -77,6 +87,7 @@ def fill(planning: Planning, question: Question, slots: Mapping[str, Value]) -> 
     step = planning.tracker.state.steps[question.step]
     filled = replace(step, slots={**step.slots, **slots}, status="pending", question=None)
     planning.answered.add((question.step, question.slot))
+    planning.filled.append(question)
     planning.events.append(QuestionClosed(question.step, question.slot))
     ask = still_missing(filled.action, filled.slots)
     if ask is not None:
@@ -119,10 +130,7 @@ def add_step(planning: Planning, place: tuple[int, int], request: Request, draft
     if draft.problem:
         planning.report(request, draft.problem, **dict(draft.details))
         return
-    if (
-        any(step.action == draft.action and step.slots == draft.slots for step in planning.steps)
-        and not found.goes_back
-    ):
+    if not found.goes_back and any(_does(step, draft) for step in planning.steps):
         return  # said twice in one breath
     if found.schedule is None:
         _supersede(planning, request, draft)
@@ -155,11 +163,36 @@ def add_step(planning: Planning, place: tuple[int, int], request: Request, draft
         add_reverse(planning, number, step, found)
 
 
+def _does(step: Step, draft: Draft) -> bool:
+    """Whether a step is what a draft would become, down to the choices it asks about."""
+    choices = step.question.choices if step.question is not None else ()
+    wanted = draft.ask.choices if draft.ask is not None else ()
+    return step.action == draft.action and step.slots == draft.slots and choices == wanted
+
+
 def _unsure(request: Request, draft: Draft, scene: Scene) -> bool:
-    """Whether a step could do harm and no sentence of the grammar asks for it."""
+    """Whether a step could do harm and no sentence of the grammar asks for it, or only a word that may mean other
+    things, too ("open the door" where one is the garage door).
+    """
     named = (*draft.targets, *(draft.ask.choices if draft.ask else ()))
     devices = [scene.home.devices[one] for one in named if one in scene.home.devices]
-    return request.source == "learned" and any(device.risky for device in devices)
+    if request.source == "learned" and any(device.risky for device in devices):
+        return True
+    return draft.ask is None and _opens(draft) and _may_be_another(request, draft, scene)
+
+
+def _opens(draft: Draft) -> bool:
+    change = draft.slots.get("change")
+    return isinstance(change, dict) and (change.get("state") == "unlocked" or bool(change.get("position")))
+
+
+def _may_be_another(request: Request, draft: Draft, scene: Scene) -> bool:
+    name = request.reading.get("name")
+    if not isinstance(name, dict) or name.get("number") != "one" or "noun" not in name:
+        return False
+    fresh = replace(scene, groups=[])
+    others = find(fresh, replace(request.reading, domains=()), lambda device: device.domain != "binary_sensor")
+    return bool({*others.ids, *others.choices} - set(draft.targets))
 
 
 _LEVELS = frozenset({"brightness", "color", "volume", "speed", "temperature"})
@@ -174,8 +207,9 @@ def _supersede(planning: Planning, request: Request, draft: Draft) -> None:
         return
     for step in planning.steps:
         old = step.slots.get("change")
-        same = isinstance(old, dict) and old.keys() == change.keys() and step.schedule is None
-        same = same and step.id.startswith(planning.prefix)
+        same = isinstance(old, dict) and old.keys() == change.keys()
+        same = same or {step.slots.get("attribute")} == change.keys()  # "warmer, make it twenty"
+        same = same and step.schedule is None and step.id.startswith(planning.prefix)
         if same and step.slots.get("targets") == draft.slots.get("targets"):
             planning.steps.remove(step)
             planning.events = [one for one in planning.events if getattr(one, "step", None) is not step]

@@ -163,7 +163,7 @@ def _is_a(device: Device, word: str, domain: Value) -> bool:
 
 
 def _head_is(device: Device, word: str) -> bool:
-    return any(spelling.casefold().split()[-1] == word for spelling in spellings(device))
+    return any(f" {spelling.casefold()}".endswith(f" {word}") for spelling in spellings(device))
 
 
 def _listed(value: Value) -> list[Value]:
@@ -196,7 +196,11 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
     for turn in scene.recent():
         groups = [tuple(one for one in group if one in fitting) for group in turn]
         groups = [group for group in groups if group]
-        if number in ("other", "others"):
+        if number in ("kind", "kinds"):
+            found = _of_that_kind(scene, turn, groups, fitting)
+            if number == "kind" and len(found) > 1:
+                return Found(choices=found)
+        elif number in ("other", "others"):
             found = _other(scene, [one for group in turn for one in group], fitting)
         elif number == "one":
             found = groups[-1] if groups else ()
@@ -209,6 +213,18 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
         if found:
             return Found(found)
     return Found(problem="no_antecedent")
+
+
+def _of_that_kind(
+    scene: Scene,
+    turn: tuple[tuple[str, ...], ...],
+    groups: list[tuple[str, ...]],
+    fitting: Mapping[str, Device],
+) -> tuple[str, ...]:
+    """ "The one in the bedroom": of what was spoken of, else what is there of that kind."""
+    if groups:
+        return tuple(dict.fromkeys(one for group in groups for one in group))
+    return _same_kind(scene, [one for group in turn for one in group], fitting)
 
 
 def _same_kind(scene: Scene, seen: list[str], fitting: Mapping[str, Device]) -> tuple[str, ...]:

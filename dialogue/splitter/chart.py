@@ -15,7 +15,7 @@ OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
 NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
-JOINTS = frozenset({"and", "then", "but"})
+JOINTS = frozenset({"and", "then", "but", "if_worked"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
@@ -31,7 +31,7 @@ class Core:
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
     turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what a fragment brings:
     ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands ``apart``, in the
-    place of words that nothing explains.
+    place of words that nothing explains. A remembered request is ``unmet`` where nothing came of it.
     """
 
     start: int
