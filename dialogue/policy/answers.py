@@ -32,7 +32,7 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
         case "value":
             return _value(step, reading)
         case "confirmed":
-            return {"confirmed": True} if reading.intent == "Affirm" or _names_it(step, reading) else None
+            return {"confirmed": True} if reading.intent == "Affirm" or _names_it(step, reading, scene) else None
         case _:
             return None
 
@@ -63,10 +63,12 @@ def _time(step: Step, reading: Reading, scene: Scene) -> dict[str, Value] | None
     return None
 
 
-def _names_it(step: Step, reading: Reading) -> bool:
+def _names_it(step: Step, reading: Reading, scene: Scene) -> bool:
     """Whether the answer to "shall I really" is the name of just the thing that is asked about."""
     name, targets = reading.get("name"), step.slots.get("targets")
-    return isinstance(name, str) and isinstance(targets, list) and len(targets) == 1 and reading.intent == "Inform"
+    if not isinstance(name, str) or not isinstance(targets, list) or reading.intent != "Inform":
+        return False
+    return len(targets) == 1 and name.casefold() in _names(scene, str(targets[0]))
 
 
 def _value(step: Step, reading: Reading) -> dict[str, Value] | None:
