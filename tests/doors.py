@@ -16,7 +16,6 @@ from dialogue.assistant import Assistant
 from dialogue.config import Parts
 from dialogue.errors import SoundError
 from dialogue.grammar.outline import outline
-from dialogue.listen import HearingStream
 from dialogue.server import Door, Ears, Gate, Service, listening, openapi, server_of
 from dialogue.types import AudioChunk, Hypothesis, Transcript
 
@@ -46,27 +45,6 @@ class SlowEars:
     def hear_raw(self, sound: AudioChunk) -> Transcript:
         return self.hear(sound.pcm.strip(b"\0"))
 
-    def stream(self) -> tuple[HearingStream, int]:
-        return TextStream(), 16000
-
-
-class TextStream:
-    """Hears sound whose bytes are text: every chunk is a guess, and a newline ends what was said."""
-
-    def __init__(self) -> None:
-        self._text = ""
-
-    def accept(self, chunk: AudioChunk) -> Transcript | None:
-        said = chunk.pcm.replace(b"\0", b"").decode()
-        if not said:
-            return None
-        self._text += said
-        return Transcript((Hypothesis(self._text.strip()),), final=self._text.endswith("\n"))
-
-    def finish(self) -> Transcript:
-        text, self._text = self._text.strip(), ""
-        return Transcript((Hypothesis(text),) if text else ())
-
 
 @contextmanager
 def running(door: Door) -> Iterator[str]:
@@ -89,9 +67,9 @@ def door_of(assistant: Assistant, ears: Ears | None = None, gate: Gate | None = 
 @contextmanager
 def served(assistant: Assistant, ears: Ears | None = None, gate: Gate | None = None, **more: Any) -> Iterator[Any]:
     """A client of a real server around the assistant."""
-    with running(door_of(assistant, ears, gate, **more)) as address:
-        with httpx.Client(base_url=address, timeout=20) as client:
-            yield client
+    door = door_of(assistant, ears, gate, **more)
+    with running(door) as address, httpx.Client(base_url=address, timeout=20) as client:
+        yield client
 
 
 def outlined(parts: Parts) -> Any:

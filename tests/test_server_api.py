@@ -1,7 +1,8 @@
-"""The typed API around the turns: what a conversation holds, taking steps back, forgetting, the home, the grammar."""
+"""The typed API around the turns: conversations, taking steps back, forgetting, the home, the grammar."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -268,6 +269,11 @@ def test_every_error_and_answer_is_described(client: Any) -> None:
     document = client.get("/openapi.json").json()
     schemas = document["components"]["schemas"]
     for operation in openapi.OPERATIONS:
+        path = re.sub(r"{\w+}", "x", operation.path)
+        asked = client.request(operation.method, path)
+        assert asked.status_code != 405
+        if asked.status_code == 404:
+            assert problem(asked, 404)["what"] != "there is nothing here"
         told = document["paths"][operation.path][operation.method]["responses"]
         assert told["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
         if not isinstance(operation.answer, str):

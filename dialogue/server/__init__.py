@@ -1,7 +1,7 @@
 """The HTTP door: conversations as JSON, in text or sound, for programs on this machine or with a token.
 
 Read `door` (the routes), `service` (what they do), `access` (who may) and `incoming` (what is refused) in this
-order; `hub` tells what happens while it happens, `serving` puts it all on a socket.
+order; `serving` puts it all on a socket.
 """
 
 from dialogue.server.access import Gate, Token, Visitor, read_tokens

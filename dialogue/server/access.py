@@ -11,8 +11,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +38,6 @@ class Visitor:
     prefix: str = ""
     left: float = 0.0
     seen: float = 0.0
-    streams: int = 0
 
     def may_use(self, conversation: str) -> bool:
         return conversation.startswith(self.prefix)
@@ -94,7 +92,6 @@ class Gate:
     limits: Limits = field(default_factory=Limits)
     now: Callable[[], float] = time.monotonic
     _visitors: dict[bytes, Visitor] = field(default_factory=dict)
-    _streams: int = 0
 
     def __post_init__(self) -> None:
         for token in self.tokens:
@@ -102,7 +99,10 @@ class Gate:
         if not self.tokens:
             self._visitors[b""] = Visitor()
 
-    def enter(self, headers: Mapping[str, str], query_token: str | None = None) -> Visitor:
+    def enter(
+        self,
+        headers: Mapping[str, str],
+    ) -> Visitor:
         """The visitor that sends these headers.
 
         Raises:
@@ -110,7 +110,7 @@ class Gate:
         """
         self.need_name(headers)
         _need_own_page(headers)
-        visitor = self._known(headers, query_token)
+        visitor = self._known(headers)
         if self.tokens:
             self._count(visitor)
         return visitor
@@ -122,16 +122,16 @@ class Gate:
             how = f"address it as {min(self.names)}"
             raise RefusedError(403, f"this server is not {name!r}", "header host", how)
 
-    def _known(self, headers: Mapping[str, str], query_token: str | None) -> Visitor:
+    def _known(self, headers: Mapping[str, str]) -> Visitor:
         if not self.tokens:
             return self._visitors[b""]
         kind, _, shown = headers.get("authorization", "").partition(" ")
-        given = _digest(shown.strip() if kind.lower() == "bearer" else query_token or "")
+        given = _digest(shown.strip() if kind.lower() == "bearer" else "")
         found = [token for token in self.tokens if hmac.compare_digest(token.digest, given)]
         if not found:
             raise RefusedError(
                 401,
-                "this server wants a token" if not shown and not query_token else "this token is not known here",
+                "this server wants a token" if not shown else "this token is not known here",
                 "header authorization",
                 "send the header Authorization: Bearer TOKEN with one from the server's token file",
                 {"www-authenticate": "Bearer"},
@@ -151,26 +151,6 @@ class Gate:
                 {"retry-after": "1"},
             )
         visitor.left -= 1
-
-    @contextmanager
-    def stream(self, visitor: Visitor) -> Iterator[None]:
-        """Hold one of the streams that may be open; RefusedError (429) when there is none left."""
-        if self._streams >= self.limits.streams or visitor.streams >= self.limits.streams_each:
-            raise RefusedError(
-                429, "too many streams are open", "server", "close one and try again", {"retry-after": "5"}
-            )
-        self._streams += 1
-        visitor.streams += 1
-        try:
-            yield
-        finally:
-            self._streams -= 1
-            visitor.streams -= 1
-
-    @property
-    def streams(self) -> int:
-        """How many streams are open."""
-        return self._streams
 
 
 def need_conversation(visitor: Visitor, conversation: str) -> None:

@@ -53,7 +53,7 @@ class Door:
     def __init__(self, service: Service, gate: Gate | None = None) -> None:
         self.service = service
         self.gate = gate or Gate()
-        self.metrics = Metrics(lambda: self.gate.streams)
+        self.metrics = Metrics()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._hearing = asyncio.Semaphore(os.cpu_count() or 1)
         self._document = openapi.document()
@@ -102,7 +102,7 @@ class Door:
 
     def _visitor(self, request: Request, closed: bool) -> Visitor:
         if closed:
-            return self.gate.enter(request.headers, request.query_params.get("token"))
+            return self.gate.enter(request.headers)
         self.gate.need_name(request.headers)
         return Visitor()
 

@@ -8,7 +8,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from dialogue import audio, speech_models
-from dialogue.listen import HearingStream
 from dialogue.server.limits import Limits
 from dialogue.server.refusals import RefusedError
 from dialogue.types import AudioChunk, Transcript
@@ -28,9 +27,6 @@ class Ears(Protocol):
     def hear(self, wav: bytes) -> Transcript: ...
 
     def hear_raw(self, sound: AudioChunk) -> Transcript: ...
-
-    def stream(self) -> tuple[HearingStream, int]:
-        """A fresh utterance to feed piece by piece, and the rate it wants (hertz)."""
 
 
 class VoskEars:
@@ -61,10 +57,6 @@ class VoskEars:
             raise RefusedError(422, what, "body", "send it in shorter parts")
         pieces = audio.chunks(sound, _PIECE_SECONDS)
         return recognizer.transcribe(audio.resampled(pieces, recognizer.sample_rate))
-
-    def stream(self) -> tuple[HearingStream, int]:
-        recognizer = self._loaded()
-        return recognizer.stream(), recognizer.sample_rate
 
     def _loaded(self) -> VoskRecognizer:
         from dialogue.asr import VoskRecognizer

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds; ``rate`` is requests a second for each token, twice that in a burst.
-
-    ``streams`` are open event streams and live sounds of all visitors, ``streams_each`` those of one.
-    """
+    """Sizes in bytes, times in seconds; ``rate`` is requests a second for each token, twice that in a burst."""
 
     json_bytes: int = 128 * 1024
     json_depth: int = 32
@@ -18,10 +15,5 @@ class Limits:
     sound_seconds: float = 120.0
     head_seconds: float = 10.0
     body_seconds: float = 30.0
-    write_seconds: float = 10.0
-    live_frame_bytes: int = 256 * 1024
-    live_idle_seconds: float = 30.0
     connections: int = 1000
-    streams: int = 64
-    streams_each: int = 16
     rate: float = 100.0

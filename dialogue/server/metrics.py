@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -13,9 +13,9 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 
 class Metrics:
-    """Counters of one server; ``streams`` tells how many streams are open now."""
+    """Counters of one server."""
 
-    def __init__(self, streams: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "onebreath_requests", "Requests answered.", ["route", "status"], registry=self._registry
@@ -27,7 +27,6 @@ class Metrics:
         self._seconds = Histogram(
             "onebreath_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self._registry
         )
-        Gauge("onebreath_streams", "Streams open now.", registry=self._registry).set_function(streams)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         self._requests.labels(route, str(status)).inc()

@@ -165,7 +165,7 @@ class StepAnswer(Came):
 class ConversationAnswer(_Closed):
     """A conversation: its events from ``after`` on, and the plan and the open questions of now.
 
-    ``length`` counts all its events; the event stream goes on after any of them.
+    ``length`` counts all its events; ``after`` counts them the same way.
     """
 
     conversation: str
@@ -325,14 +325,6 @@ OPERATIONS = (
         parameters=(_CONVERSATION, _AFTER),
     ),
     Operation("delete", _TALK, "forget", "Delete all of it, for good", Forgotten, parameters=(_CONVERSATION,)),
-    Operation(
-        "get",
-        f"{_TALK}/events",
-        "events",
-        "What happens in it from now on, or after Last-Event-ID, as server-sent events",
-        "text/event-stream",
-        parameters=(_CONVERSATION,),
-    ),
     Operation("get", _ONE, "step", "One step as it stands", Step, parameters=(_CONVERSATION, _STEP)),  # type: ignore[arg-type]
     Operation(
         "post",

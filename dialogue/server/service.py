@@ -25,7 +25,6 @@ from dialogue.interfaces import Clockwork
 from dialogue.policy.pointed import Way, refusal, take_back
 from dialogue.policy.targets import areas_called
 from dialogue.server.ears import Ears
-from dialogue.server.hub import Hub, ToldStore
 from dialogue.server.refusals import RefusedError
 from dialogue.shapes import turn_shape, utterance_shape
 from dialogue.types import AudioChunk, Hypothesis, Step, Transcript, Turn, Utterance
@@ -65,13 +64,12 @@ class Guarded:
         return alone
 
 
-def guarded(assistant: Assistant, hub: Hub) -> Assistant:
-    """The same assistant for several threads, each in a conversation of its own; the hub is told what happens."""
+def guarded(assistant: Assistant) -> Assistant:
+    """The same assistant for several threads, each in a conversation of its own."""
     home_lock = getattr(assistant.home, "lock", None) or RLock()
     parts: dict[str, Any] = {name: getattr(assistant, name) for name in ("policy", "voice", "home")}
     held = {name: Guarded(part, home_lock) for name, part in parts.items()}
-    store = ToldStore(assistant.store, hub)
-    return replace(assistant, splitter=Guarded(assistant.splitter, Lock()), store=store, **held)
+    return replace(assistant, splitter=Guarded(assistant.splitter, Lock()), **held)
 
 
 # --- the service ------------------------------------------------------------------------
@@ -103,7 +101,6 @@ class Service:
     ears: Ears
     language: str
     outline: Outline = _nothing
-    hub: Hub = field(default_factory=Hub)
     agenda: Agenda = field(init=False)
     _answers: OrderedDict[tuple[str, str], dict[str, Any]] = field(default_factory=OrderedDict)
     _meanwhile: dict[str, deque[dict[str, Any]]] = field(default_factory=dict)
@@ -111,7 +108,7 @@ class Service:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.assistant = guarded(self.assistant, self.hub)
+        self.assistant = guarded(self.assistant)
         self.agenda = Agenda(self.assistant, self.assistant.store.conversations())
 
     # --- turns

@@ -74,10 +74,6 @@ def patient(seconds: float) -> type[H11Protocol]:
             if not self._is_idle():
                 self._relax()
 
-        def handle_websocket_upgrade(self, event: Any) -> None:
-            self._relax()
-            super().handle_websocket_upgrade(event)
-
         def _is_idle(self) -> bool:
             return self.cycle is None or self.cycle.response_complete
 
@@ -107,8 +103,7 @@ def server_of(door: Door) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.connections,
-        ws_max_size=limits.live_frame_bytes,
-        ws_per_message_deflate=False,
+        ws="none",
         timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(configuration)
