@@ -589,20 +589,19 @@ def _check_models(languages: Sequence[str], given: Path | None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from dialogue.grammar.check import ambiguities, check, count
+    from dialogue.grammar.check import examine
     from dialogue.home import load_home
     from dialogue.shipped import shipped_grammars
 
-    home = load_home(options.home) if options.home is not None else None
-    problems = check(options.language, options.folders, home=home)
-    for problem in problems:
+    home = load_home(options.home or shipped_grammars() / "home.yaml")
+    found = examine(options.language, options.folders, home=home)
+    for problem in found.problems:
         print(problem)
-    if not problems:
-        known = home or load_home(shipped_grammars() / "home.yaml")
-        for warning in ambiguities(options.language, options.folders, home=known):
+    if not found.problems:
+        for warning in found.warnings:
             print(f"warning: {warning}")
-        print(f"ok: {count(options.language, options.folders)} sentences")
-    return 2 if problems else 0
+        print(f"ok: {found.sentences} sentences")
+    return 2 if found.problems else 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

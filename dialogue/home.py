@@ -55,6 +55,7 @@ class SimulatedHome:
         self.areas = layout.areas
         self.floors = layout.floors
         self.lists = layout.lists
+        self.catalogs = layout.catalogs
         self.lock = RLock()
         self._states = {device: dict(layout.states.get(device, {})) for device in layout.devices}
         self._clockworks = {clockwork.id: clockwork for clockwork in layout.clockworks}

@@ -79,12 +79,16 @@ class Clockwork:
 
 
 class Home(Protocol):
-    """What is in the home and how it stands. Reading is for anyone; only actions change it."""
+    """What is in the home and how it stands. Reading is for anyone; only actions change it.
+
+    ``catalogs`` are known fillings of open slots by kind: titles, contacts, or an open list's own name.
+    """
 
     devices: Mapping[str, Device]
     areas: Mapping[str, Place]
     floors: Mapping[str, Place]
     lists: Mapping[str, ItemList]
+    catalogs: Mapping[str, tuple[str, ...]]
 
     def state(self, device_id: str) -> Mapping[str, Value]: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dialogue.grammar.lists import ListValue
+from dialogue.grammar.lists import CATALOG, ListValue
 from dialogue.interfaces import Home
 
 NOUN_COST = 0.15
@@ -34,6 +34,11 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
         for spelling in (listed.name, *listed.aliases):
             yield spelling, ListValue("list_name", listed.name)
             yield spelling, ListValue("name", listed.name, "todo")
+    kinds = dict(words.get("catalogs", {}))
+    for kind, known in home.catalogs.items():
+        for title in known:
+            for name in kinds.get(kind, (kind,)):
+                yield title, ListValue(CATALOG, title, name)
     yield from _kindred(home, words)
     yield from _pairs(home, words)
     yield from _nouns(home, words)

@@ -74,11 +74,6 @@ class GrammarSplitter:
                 runners_up.append(other)
         return replace(utterance, runners_up=tuple(runners_up))
 
-    def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
-        """The cheapest path over one text, with the chart it runs through."""
-        search, path = self._searched(text, state)
-        return search.chart, path
-
     def _searched(self, text: str, state: ContextState) -> tuple[Search, Path]:
         """The search over a text, or, if that explains more, over it without the fillers that interrupt."""
         search = self.searching(text, state)
