@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from dialogue import scheduler
-from dialogue.context import Tracker
+from dialogue.context import ContextState, Tracker
 from dialogue.events import AnyEvent, BotUttered, EffectHappened, StepChanged, UserUttered
 from dialogue.interfaces import Clock, Executor, Home, Policy, Splitter, Tick, TrackerStore
 from dialogue.types import (
@@ -37,6 +37,11 @@ class LivingHome(Home, Protocol):
     def apply(self, effect: Effect) -> None: ...
 
     def before(self, device_id: str, change: dict[str, Value]) -> dict[str, Value]: ...
+
+    def forget(self, conversation: str) -> None: ...
+
+
+Decide: TypeAlias = Callable[[ContextState, datetime], tuple[Plan, Sequence[AnyEvent]]]
 
 
 class Voice(Protocol):
@@ -83,18 +88,29 @@ class Assistant:
         conversation: str = "default",
         *,
         message_id: str | None = None,
+        area: str | None = None,
     ) -> Turn:
-        """Understand, decide, do and answer: one turn of a conversation."""
+        """Understand, decide, do and answer: one turn of a conversation. ``area`` is the id of the speaker's."""
         now = self.clock.now()
         tracker = self.store.load(conversation)
         utterance = self.splitter.split(hypotheses_of(heard), tracker.state)
         user = UserUttered(utterance.text, utterance.requests, message_id, now)
-        plan, decided = self.policy.plan(utterance, tracker, now)
+        plan, decided = self.policy.plan(utterance, tracker, now, area=area)
         self.store.append(tracker, [user, *decided])
         happened = _Happened(not_done=list(plan.not_done))
         for step in plan.steps:
             self._carry_out(step, tracker, happened)
         return self._turn(tracker, utterance, plan, happened)
+
+    def act(self, decide: Decide, conversation: str = "default") -> Turn:
+        """Do what is decided without words, such as taking back one step at a button."""
+        tracker = self.store.load(conversation)
+        plan, decided = decide(tracker.state, self.clock.now())
+        self.store.append(tracker, decided)
+        happened = _Happened(not_done=list(plan.not_done))
+        for step in plan.steps:
+            self._carry_out(step, tracker, happened)
+        return self._turn(tracker, Utterance(""), plan, happened)
 
     def advance(self, conversation: str = "default") -> Turn:
         """Do what has fallen due by now: scheduled steps, timers, alarms, reminders."""

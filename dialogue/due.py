@@ -30,12 +30,12 @@ class Agenda:
         self._owners: dict[str, str] = {}
         self._lock = Lock()
         for conversation in conversations:
-            self._read(conversation)
+            self.look(conversation)
 
     def note(self, conversation: str, turn: Turn) -> None:
         """Take over what a turn of the conversation has planned, set or cancelled."""
         if turn.plan.steps or turn.effects or turn.scheduled or turn.not_done:
-            self._read(conversation)
+            self.look(conversation)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """The conversations in which something has fallen due by ``now``."""
@@ -46,7 +46,8 @@ class Agenda:
                     found[self._owners.get(clockwork.id, self._otherwise)] = None
         return tuple(found)
 
-    def _read(self, conversation: str) -> None:
+    def look(self, conversation: str) -> None:
+        """Read anew what a conversation has planned and set, where no turn tells."""
         state = self._assistant.store.load(conversation).state
         with self._lock:
             self._times.pop(conversation, None)

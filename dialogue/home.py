@@ -217,6 +217,20 @@ class SimulatedHome:
         if len(self._done) > _REMEMBERED_STEPS:
             self._done.popitem(last=False)
 
+    def forget(self, conversation: str) -> None:
+        """Drop what a conversation has set up (timers, alarms, reminders) and that its steps have run.
+
+        A conversation that later begins under the same name gives its steps the same ids.
+        """
+        with self.lock:
+            steps = [step for step in self._done if step.startswith(f"{conversation}:")]
+            for step in steps:
+                del self._done[step]
+            for name in [
+                name for name in self._clockworks if name.partition(".")[2].startswith(f"{conversation}:")
+            ]:
+                del self._clockworks[name]
+
 
 def _shown(domain: str, state: Mapping[str, Value]) -> dict[str, Value]:
     """A device's state as anyone may read it: covers and valves are also "open" or "closed"."""

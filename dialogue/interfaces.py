@@ -108,9 +108,14 @@ class Splitter(Protocol):
 
 
 class Policy(Protocol):
-    """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps."""
+    """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps.
 
-    def plan(self, utterance: Utterance, tracker: Tracker, now: datetime) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
+    ``area`` is the id of the area the speaker is in, where it is known.
+    """
+
+    def plan(
+        self, utterance: Utterance, tracker: Tracker, now: datetime, *, area: str | None = None
+    ) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
 
 
 class Executor(Protocol):

@@ -152,8 +152,15 @@ def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
         return Found(problem="no_such_device")
     if len(ids) == 1 or noun.get("number") == "all":
         return Found(ids)
-    named = _just_named(scene, ids)
-    return Found(named) if len(named) == 1 else Found(choices=ids)
+    for some in (_just_named(scene, ids), _here(scene, found)):
+        if len(some) == 1:
+            return Found(some)
+    return Found(choices=ids)
+
+
+def _here(scene: Scene, found: Iterable[Device]) -> tuple[str, ...]:
+    """Those in the speaker's area: "the lamp" said where there is one lamp."""
+    return tuple(device.id for device in found if scene.area and device.area == scene.area)
 
 
 def _is_a(device: Device, word: str, domain: Value) -> bool:
