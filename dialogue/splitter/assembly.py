@@ -237,6 +237,7 @@ class _Assembly:
                 assert item.core is not None
                 self._request(item.core)
             case "several":
+                self.unexplained += [item.words] if item.words else []
                 for core in item.cores:
                     self._request(core)
                     self.joined = "and"

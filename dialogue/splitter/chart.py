@@ -47,7 +47,8 @@ class Core:
 class Item:
     """One span of a path: an operator, a request, a time, or an unexplained token.
 
-    ``ends`` is what may follow a request: see `Path.clause`. ``exceptions`` were named inside it.
+    ``ends`` is what may follow a request: see `Path.clause`. ``exceptions`` were named inside it. ``words`` are
+    those that a correction replaces, or, of several things, those of one that nothing explains.
     """
 
     kind: str

@@ -261,7 +261,7 @@ class Search:
             yield Item("request", core.start, core.end, cost, core, ends=ends)
 
     def _may_splice(self, path: Path) -> bool:
-        if path.last is None:
+        if path.last is None or (path.last is self.remembered and _after_strange(path)):
             return False
         first_word = path.clause == "start" and _nothing_said(path) and not self.chart.answering
         return (
@@ -432,6 +432,16 @@ def _may_mean_other(path: Path) -> bool:
         return not _nothing_said(path)
     alone = path.before.clause == "done" and not path.before.joined and not path.before.prefix
     return path.item.kind in BEHIND and alone and not _nothing_said(path.before)
+
+
+def _after_strange(path: Path) -> bool:
+    """Whether words that nothing explains were said before: then nothing goes with the turn before."""
+    before: Path | None = path
+    while before is not None and before.item is not None:
+        if before.item.kind == "unexplained":
+            return True
+        before = before.before
+    return False
 
 
 def _mends(path: Path, core: Core) -> bool:

@@ -27,6 +27,8 @@ READING = 25
 MOST_REMEMBERED = 500
 MOST_THINGS, MOST_ROW = 5, 20
 MOST_FRAGMENT = 15
+MOST_UNKNOWN = 4
+NOT_KNOWN, NOT_KNOWN_EITHER = 3.0, 1.5
 _CUTTING = frozenset({"not", "except", "correct", "scratch", "never_mind", "but"})
 """Operators that end a text: no fragment swallows them in open words."""
 
@@ -76,6 +78,7 @@ class Splicer:
         self.grammar = grammar
         self._articles = frozenset(grammar.words.get("articles", ()))
         self._verbs = frozenset(grammar.words.get("verbs", ()))
+        self._loose = frozenset((*grammar.words.get("binding", ()), *grammar.words.get("unfinished", ())))
         self._sentences: dict[str, Sentence] = {}
         self._edition = grammar.edition
 
@@ -258,7 +261,7 @@ class Splicer:
         """Several things before one tail: "set the lamp and the ceiling light to forty percent"."""
         mine = Effort(min(effort.left, EFFORT_PER_ROW))
         given = mine.left
-        found = list(self._rows(chart, start, mine))
+        found = [*self._rows(chart, start, mine), *self._unknown_first(chart, start, mine)]
         effort.left -= given - mine.left
         return found
 
@@ -279,6 +282,40 @@ class Splicer:
                 if head is not None:
                     chain = _Chain(((cut, middle),), (state,))
                     yield from self._go_on(chart, start, head, chain, effort)
+
+    def _unknown_first(self, chart: Chart, start: int, effort: Effort) -> Iterator[Item]:
+        """A verb that something unknown shares with what is known: "turn on the glorp and the lamp"."""
+        if chart.words(start, start + 1).casefold() not in self._verbs:
+            return
+        for middle, state in chart.alive[start].items():
+            if middle == start or state is chart.unknown or self.grammar.sorted(state.accepts).requests:
+                continue
+            for joint in sorted(chart.joints & set(range(middle + 1, middle + MOST_UNKNOWN + 1))):
+                if self._strange(chart, middle, joint):
+                    yield from self._with_verb(chart, (start, middle), joint, state, effort)
+
+    def _strange(self, chart: Chart, start: int, end: int) -> bool:
+        """Whether a stretch is a thing that no list explains, perhaps with its article."""
+        words = [token.word for token in chart.text.tokens[start:end]]
+        names = words[1:] if words[0] in self._articles else words
+        known = any(not stretch.skips for at in range(start, end) for stretch in chart.text.lattice[at])
+        return bool(names) and not known and self._loose.isdisjoint(names) and self._verbs.isdisjoint(names)
+
+    def _with_verb(
+        self, chart: Chart, verb: tuple[int, int], joint: int, state: State, effort: Effort
+    ) -> Iterator[Item]:
+        """The verb with what stands behind a connective."""
+        unknown = NOT_KNOWN + NOT_KNOWN_EITHER * (joint - verb[1] - 1)
+        for joiner in (one for one in chart.operators[joint] if one.kind == "and"):
+            for end in set(self._requests_from(chart, joiner.end, state)) & chart.bounds:
+                effort.left -= READING
+                core = self._read(
+                    f"{chart.words(*verb)} {chart.words(joiner.end, end)}", joiner.end, end, kind="full"
+                )
+                if core is not None and effort.left > 0 and not core.readings[0].wild_tokens:
+                    cost = REQUEST + core.readings[0].cost + unknown
+                    words = chart.words(verb[0], joint)
+                    yield Item("several", verb[0], end, cost, core, (core,), words=words)
 
     def _around(self, chart: Chart, start: int, chain: _Chain, effort: Effort) -> Iterator[Item]:
         """Things, what is left out of them, the tail: "set the lights but not the lamp to forty percent"."""
