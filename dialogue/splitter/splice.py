@@ -285,7 +285,7 @@ class Splicer:
 
     def _unknown_first(self, chart: Chart, start: int, effort: Effort) -> Iterator[Item]:
         """A verb that something unknown shares with what is known: "turn on the glorp and the lamp"."""
-        if chart.words(start, start + 1).casefold() not in self._verbs:
+        if effort.left <= 0 or chart.words(start, start + 1).casefold() not in self._verbs:
             return
         for middle, state in chart.alive[start].items():
             if middle == start or state is chart.unknown or self.grammar.sorted(state.accepts).requests:
@@ -308,11 +308,13 @@ class Splicer:
         unknown = NOT_KNOWN + NOT_KNOWN_EITHER * (joint - verb[1] - 1)
         for joiner in (one for one in chart.operators[joint] if one.kind == "and"):
             for end in set(self._requests_from(chart, joiner.end, state)) & chart.bounds:
+                if effort.left <= 0:
+                    return
                 effort.left -= READING
                 core = self._read(
                     f"{chart.words(*verb)} {chart.words(joiner.end, end)}", joiner.end, end, kind="full"
                 )
-                if core is not None and effort.left > 0 and not core.readings[0].wild_tokens:
+                if core is not None and not core.readings[0].wild_tokens:
                     cost = REQUEST + core.readings[0].cost + unknown
                     words = chart.words(verb[0], joint)
                     yield Item("several", verb[0], end, cost, core, (core,), words=words)
