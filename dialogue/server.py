@@ -39,7 +39,6 @@ from dialogue.assistant import Assistant
 from dialogue.context import ContextState
 from dialogue.due import Agenda, happened
 from dialogue.errors import ConfigurationError, OnebreathError, SoundError, StoreError
-from dialogue.events import UserUttered
 from dialogue.shapes import turn_shape, utterance_shape
 from dialogue.types import Hypothesis, Transcript, Turn
 
@@ -97,7 +96,7 @@ def guarded(assistant: Assistant) -> Assistant:
     """The same assistant for several threads, each in a conversation of its own."""
     home_lock = getattr(assistant.home, "lock", None) or RLock()
     parts: dict[str, Any] = {name: getattr(assistant, name) for name in ("policy", "voice", "home")}
-    held = {name: Guarded(part, home_lock) for name, part in parts.items()}
+    held: dict[str, Any] = {name: Guarded(part, home_lock) for name, part in parts.items()}
     return replace(assistant, splitter=Guarded(assistant.splitter, Lock()), **held)
 
 
@@ -182,7 +181,7 @@ class Service:
     def advance(self, conversation: str) -> None:
         """Do what has fallen due in a conversation, and keep it for the conversation's next answer."""
         turn = self.assistant.advance(conversation)
-        self.agenda.note(conversation, turn)
+        self.agenda.note(conversation)
         if happened(turn):
             kept = self._meanwhile.setdefault(conversation, deque(maxlen=REMEMBERED_DUE))
             kept.append(turn_shape(turn, self.assistant.home))
@@ -197,7 +196,7 @@ class Service:
 
     def _heard(self, conversation: str, heard: str | Transcript, message_id: str | None) -> Turn:
         turn = self.assistant.hear(heard, conversation, message_id=message_id)
-        self.agenda.note(conversation, turn)
+        self.agenda.note(conversation)
         return turn
 
     def _once(
@@ -208,21 +207,10 @@ class Service:
             return turn()
         key = (conversation, message_id)
         if key not in self._answers:
-            self._need_unserved(conversation, message_id)
             self._answers[key] = turn()
             while len(self._answers) > REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)
         return self._answers[key]
-
-    def _need_unserved(self, conversation: str, message_id: str) -> None:
-        for event in self.assistant.store.load(conversation).events:
-            if isinstance(event, UserUttered) and event.message_id == message_id:
-                raise RefusedError(
-                    409,
-                    f"the message {message_id!r} was served before, and its answer is no longer kept",
-                    "message_id",
-                    "ask what was done, or send a new message with another message_id",
-                )
 
 
 # --- routes -----------------------------------------------------------------------------

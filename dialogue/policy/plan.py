@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dialogue.context import Tracker
 from dialogue.events import AnyEvent, Mentioned, QuestionAsked, QuestionClosed, StepChanged, StepPlanned
 from dialogue.grammar.times import length, resolve
+from dialogue.instants import later
 from dialogue.interfaces import Clockwork, Home
 from dialogue.policy import answers, past
 from dialogue.policy.conditions import can_be, holds, resolved
@@ -123,7 +124,7 @@ class RulePolicy:
         for request in utterance.requests:
             if not _of_others(request) and request.entities:
                 scene.spoken_of.update(devices_of(request, scene))
-        prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
+        prefix = f"{tracker.mark}:{tracker.turns}"
         planning = _Planning(scene, tracker, self.say, prefix, utterance.requests, doubtful=doubtful)
         for dropped in utterance.dropped:
             scene.groups.append(_would_change(dropped, scene))
@@ -932,7 +933,7 @@ def _clock_of(planning: _Planning, step: Step) -> Clockwork | None:
     """The timer, alarm or reminder that a step has set and that is still there."""
     kind = _CLOCK_STEPS.get(step.action, "")
     works = planning.scene.home.clockworks(kind) if kind and step.status == "done" else ()
-    return next((work for work in works if work.id.endswith(step.id)), None)
+    return next((work for work in works if work.id == f"{kind}.{step.id}"), None)
 
 
 def _cancel_steps(planning: _Planning, place: str, waiting: Sequence[Step]) -> None:
@@ -1099,7 +1100,7 @@ def _new_time(planning: _Planning, request: Request) -> datetime | None:
     if isinstance(moment, Moment):
         return resolve(moment, now)
     seconds = length(said) if isinstance(said, Moment) else None
-    return now + timedelta(seconds=seconds or 0)
+    return later(now, seconds or 0)
 
 
 def _move_plans(

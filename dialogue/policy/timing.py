@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dialogue.grammar.times import length, next_repeat, resolve
+from dialogue.instants import later
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Scene
 from dialogue.types import Condition, Request, Schedule, When
@@ -99,5 +100,5 @@ def _end_of_last_timer(scene: Scene) -> datetime | None:
 def back_at(timing: Timing, start: datetime) -> datetime | None:
     """When a step that starts at ``start`` is reversed."""
     if timing.back_after is not None:
-        return start + timedelta(seconds=timing.back_after)
+        return later(start, timing.back_after)
     return timing.back_at
