@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
-from dialogue.context import Tracker
+from dialogue.context import ContextState, Tracker
 from dialogue.doing import Doing
-from dialogue.events import Answered, BotUttered, EffectHappened, UserUttered
+from dialogue.events import Answered, AnyEvent, BotUttered, EffectHappened, UserUttered
 from dialogue.instants import instant
 from dialogue.interfaces import Clock, Executor, LivingHome, Policy, Splitter, TrackerStore, Voice
 from dialogue.types import Effect, Hypothesis, NotDone, Plan, Transcript, Turn, Utterance
+
+Decide: TypeAlias = Callable[[ContextState, datetime], tuple[Plan, Sequence[AnyEvent]]]
 
 _ENDED = frozenset({"done", "failed", "unknown", "skipped", "cancelled", "undone"})
 
@@ -39,8 +42,12 @@ class Assistant:
         conversation: str = "default",
         *,
         message_id: str | None = None,
+        area: str | None = None,
     ) -> Turn:
-        """Understand, decide, do and answer: one turn. A message heard before gets the answer it got then."""
+        """Understand, decide, do and answer: one turn. A message heard before gets the answer it got then.
+
+        ``area`` is the id of the speaker's.
+        """
         with self.store.alone(conversation):
             doing = self._begin(conversation)
             if message_id is not None and (turn := self._known(doing, message_id)) is not None:
@@ -48,11 +55,21 @@ class Assistant:
             tracker, now = doing.tracker, self.clock.now()
             utterance = self.splitter.split(hypotheses_of(heard), tracker.state)
             user = UserUttered(utterance.text, utterance.requests, message_id, now)
-            plan, decided = self.policy.plan(utterance, tracker, now)
+            plan, decided = self.policy.plan(utterance, tracker, now, area=area)
             doing.write(user, *decided)
             doing.not_done.extend(plan.not_done)
             doing.carry_out(plan.steps)
             return self._answer(doing, utterance, plan, message_id)
+
+    def act(self, decide: Decide, conversation: str = "default") -> Turn:
+        """Do what is decided without words, such as taking back one step at a button."""
+        with self.store.alone(conversation):
+            doing = self._begin(conversation)
+            plan, decided = decide(doing.tracker.state, self.clock.now())
+            doing.write(*decided)
+            doing.not_done.extend(plan.not_done)
+            doing.carry_out(plan.steps)
+            return self._answer(doing, Utterance(""), plan, None)
 
     def advance(self, conversation: str = "default") -> Turn:
         """Do what has fallen due by now: scheduled steps, timers, alarms, reminders."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dialogue.config import Configuration
     from dialogue.interfaces import Clock
     from dialogue.picture import Brush
+    from dialogue.server import Service
     from dialogue.types import AudioChunk, Turn
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -184,7 +185,7 @@ def _add_batch(commands: Commands) -> None:
     _add_model(parser)
     _add_now(parser)
     help_text = "files heard at the same time (default: 1)"
-    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help=help_text)
+    parser.add_argument("--jobs", type=_count_to(64), default=1, metavar="N", help=help_text)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="WAV files, or folders of them")
 
 
@@ -228,7 +229,12 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--store", metavar="FILE", help="the journal (default: none, in memory)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve at (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=5005, help="port (default: 5005; 0: any free one)")
-    parser.add_argument("--expose", action="store_true", help="allow a --host that others can reach")
+    help_text = "tokens to ask for: one a line, after it the prefix of the conversations it opens"
+    parser.add_argument("--tokens", type=Path, metavar="FILE", help=help_text)
+    help_text = "requests a second for each token (default: 100)"
+    parser.add_argument("--rate", type=_count_to(10_000), default=100, metavar="N", help=help_text)
+    help_text = "allow a --host that others can reach without a token"
+    parser.add_argument("--expose", action="store_true", help=help_text)
 
 
 def _add_parse(commands: Commands) -> None:
@@ -312,10 +318,13 @@ def _add_forget(commands: Commands) -> None:
     parser.add_argument("--store", type=Path, metavar="FILE", help="the journal (default: that of chat)")
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
-    return int(text)
+def _count_to(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {most}")
+        return int(text)
+
+    return count
 
 
 def _folds(text: str) -> int:
@@ -518,25 +527,36 @@ def _sound(options: argparse.Namespace, rate: int, released: Event) -> Iterable[
 
 def _serve(options: argparse.Namespace) -> int:
     try:
+        import prometheus_client  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(
             f"serving needs {error.name}, which is not installed; pip install 'onebreath[server]'"
         ) from None
-    from dialogue.config import make_assistant
-    from dialogue.server import VoskEars, need_loopback, serve
+    from dialogue.server import Limits, gate_of, listening, need_guarded, read_tokens, serve
 
-    if not options.expose:
-        need_loopback(options.host)
-    configuration = _configuration(options)
-    return serve(
-        make_assistant(configuration),
+    tokens = read_tokens(options.tokens) if options.tokens else ()
+    need_guarded(options.host, tokens=bool(tokens), expose=options.expose)
+    gate = gate_of(options.host, tokens, expose=options.expose, limits=Limits(rate=options.rate))
+    service = _service(_configuration(options))
+    return serve(service, gate, listening(options.host, options.port), options.host)
+
+
+def _service(configuration: Configuration) -> Service:
+    """The assistant with ears, for doors that strangers come through."""
+    from functools import partial
+
+    from dialogue.config import load_parts, make_assistant
+    from dialogue.grammar.outline import outline
+    from dialogue.server import Service, VoskEars
+
+    parts = load_parts(configuration)
+    return Service(
+        make_assistant(configuration, parts=parts),
         VoskEars(configuration.language, configuration.model),
-        language=configuration.language,
-        host=options.host,
-        port=options.port,
-        expose=options.expose,
+        configuration.language,
+        outline=partial(outline, parts.grammar, parts.home),
     )
 
 
@@ -569,20 +589,19 @@ def _check_models(languages: Sequence[str], given: Path | None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from dialogue.grammar.check import ambiguities, check, count
+    from dialogue.grammar.check import examine
     from dialogue.home import load_home
     from dialogue.shipped import shipped_grammars
 
-    home = load_home(options.home) if options.home is not None else None
-    problems = check(options.language, options.folders, home=home)
-    for problem in problems:
+    home = load_home(options.home or shipped_grammars() / "home.yaml")
+    found = examine(options.language, options.folders, home=home)
+    for problem in found.problems:
         print(problem)
-    if not problems:
-        known = home or load_home(shipped_grammars() / "home.yaml")
-        for warning in ambiguities(options.language, options.folders, home=known):
+    if not found.problems:
+        for warning in found.warnings:
             print(f"warning: {warning}")
-        print(f"ok: {count(options.language, options.folders)} sentences")
-    return 2 if problems else 0
+        print(f"ok: {found.sentences} sentences")
+    return 2 if found.problems else 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

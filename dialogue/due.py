@@ -21,7 +21,7 @@ class Agenda:
     """The next time of every conversation, and which conversation has which mark.
 
     What the end of a process left undone is due at once. A clockwork that no conversation has set (the home file
-    can) belongs to ``otherwise``. Tell every turn to `note`; threads may share an agenda.
+    can) belongs to ``otherwise``. Let it `look` after every turn; threads may share an agenda.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class Agenda:
         self._names: dict[str, str] = {}
         self._lock = Lock()
         for conversation in (*conversations, otherwise):
-            self.note(conversation)
+            self.look(conversation)
 
-    def note(self, conversation: str) -> None:
+    def look(self, conversation: str) -> None:
         """Take over what a turn of the conversation has planned, set or cancelled."""
         tracker = self._assistant.store.load(conversation)
         time = scheduler.next_due(tracker.state)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dialogue.picture import Brush, columns, entity_words, utterance_lines
+from dialogue.picture import SEGMENT_COLORS, Brush, columns, entity_words, utterance_lines
 from dialogue.types import Request, Segment, Utterance
 
-_COLORS = {"request": "green", "fragment": "cyan", "operator": "yellow", "filler": "dim", "unexplained": "red"}
 _NARROW = 24
 
 
@@ -68,7 +67,7 @@ def _table(utterance: Utterance, brush: Brush) -> Iterator[str]:
         said = _padded(segment.text, width)
         place = f"{segment.start}-{segment.end}"
         line = f"  {place:8}{said}  {segment.cost:5.2f}  {_owner(segment, utterance.requests)}"
-        yield brush.paint(line, _COLORS[segment.kind])
+        yield brush.paint(line, SEGMENT_COLORS[segment.kind])
     hanging = utterance.cost - sum(one.cost for one in utterance.segments)
     if hanging > 0.005:
         yield brush.paint(f"  {'':8}{_padded('left hanging', width)}  {hanging:5.2f}", "dim")

@@ -56,6 +56,7 @@ class SimulatedHome:
         self.areas = layout.areas
         self.floors = layout.floors
         self.lists = layout.lists
+        self.catalogs = layout.catalogs
         self.lock = RLock()
         self._states = {device: dict(layout.states.get(device, {})) for device in layout.devices}
         self._clockworks = {clockwork.id: clockwork for clockwork in layout.clockworks}
@@ -224,6 +225,17 @@ class SimulatedHome:
         self._done[step_id] = done
         while len(self._done) > _REMEMBERED_STEPS:
             self._done.popitem(last=False)
+
+    def forget(self, mark: str) -> None:
+        """Drop the timers, alarms and reminders of the conversation with this mark, and that its steps have run."""
+        with self.lock:
+            self._done = OrderedDict((step, one) for step, one in self._done.items() if _mark(step) != mark)
+            left = {name: one for name, one in self._clockworks.items() if clockworks.owner_of(one) != mark}
+            self._clockworks = left
+
+
+def _mark(step: str) -> str:
+    return step.partition("@")[0].rpartition(":")[0]
 
 
 def _shown(domain: str, state: Mapping[str, Value]) -> dict[str, Value]:

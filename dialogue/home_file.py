@@ -90,6 +90,7 @@ class _HomeFile:
     timers: tuple[_TimerEntry, ...] = ()
     alarms: tuple[_AlarmEntry, ...] = ()
     reminders: tuple[_ReminderEntry, ...] = ()
+    catalogs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     __pydantic_config__ = _STRICT
 
 
@@ -103,6 +104,7 @@ class Layout:
     lists: Mapping[str, ItemList] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     clockworks: tuple[Clockwork, ...] = ()
+    catalogs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_home(path: str | Path) -> Layout:
@@ -287,6 +289,7 @@ def _built(entries: _HomeFile) -> Layout:
         lists=_lists(entries, devices),
         states={key: _state(devices[key].domain, entry.state) for key, entry in entries.devices.items()},
         clockworks=tuple(_clockworks(entries)),
+        catalogs=entries.catalogs,
     )
 
 

@@ -82,12 +82,16 @@ class Clockwork:
 
 
 class Home(Protocol):
-    """What is in the home and how it stands. Reading is for anyone; only actions change it."""
+    """What is in the home and how it stands. Reading is for anyone; only actions change it.
+
+    ``catalogs`` are known fillings of open slots by kind: titles, contacts, or an open list's own name.
+    """
 
     devices: Mapping[str, Device]
     areas: Mapping[str, Place]
     floors: Mapping[str, Place]
     lists: Mapping[str, ItemList]
+    catalogs: Mapping[str, tuple[str, ...]]
 
     def state(self, device_id: str) -> Mapping[str, Value]: ...
 
@@ -107,9 +111,14 @@ class Splitter(Protocol):
 
 
 class Policy(Protocol):
-    """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps."""
+    """Decides: turns requests, and answers to open questions, into steps and changes of earlier steps.
 
-    def plan(self, utterance: Utterance, tracker: Tracker, now: datetime) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
+    ``area`` is the id of the area the speaker is in, where it is known.
+    """
+
+    def plan(
+        self, utterance: Utterance, tracker: Tracker, now: datetime, *, area: str | None = None
+    ) -> tuple[Plan, tuple[AnyEvent, ...]]: ...
 
 
 class Executor(Protocol):
@@ -171,6 +180,8 @@ class LivingHome(Home, Protocol):
     def replay(self, events: Iterable[EffectHappened]) -> None: ...
 
     def before(self, device_id: str, change: Mapping[str, Value]) -> dict[str, Value]: ...
+
+    def forget(self, mark: str) -> None: ...
 
 
 class Voice(Protocol):

@@ -46,7 +46,7 @@ _ASCII = str.maketrans(
         "�": "?",
     }
 )
-_SEGMENT_COLORS = {
+SEGMENT_COLORS = {
     "request": "green",
     "fragment": "cyan",
     "operator": "yellow",
@@ -187,10 +187,8 @@ def _label(segment: Segment, requests: Sequence[Request]) -> str:
 
 def _cut_lines(pieces: Iterable[_Piece], brush: Brush) -> Iterator[str]:
     for line in _lines(pieces, brush.width - 2):
-        yield "  " + " ".join(brush.paint(one.text, _SEGMENT_COLORS[one.segment.kind]) for one in line)
-        yield (
-            "  " + " ".join(brush.paint(_mark(one), _SEGMENT_COLORS[one.segment.kind]) for one in line).rstrip()
-        )
+        yield "  " + " ".join(brush.paint(one.text, SEGMENT_COLORS[one.segment.kind]) for one in line)
+        yield ("  " + " ".join(brush.paint(_mark(one), SEGMENT_COLORS[one.segment.kind]) for one in line).rstrip())
 
 
 def _lines(pieces: Iterable[_Piece], width: int) -> Iterator[list[_Piece]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_home import small_home
 
 from dialogue.errors import GrammarError
-from dialogue.grammar.check import check
+from dialogue.grammar.check import examine
 from dialogue.grammar.sentences import Source, add_file
 from dialogue.learned.examples import Example, Lessons, Mark
 
@@ -139,6 +140,9 @@ def test_broken_yaml_is_no_traceback(tmp_path: Path, text: str) -> None:
 
 def test_check_tells_of_mistakes(tmp_path: Path) -> None:
     """`onebreath check` finds them without training anything."""
-    (tmp_path / "nlu.yml").write_text(intent("- play [abba"), encoding="utf-8")
-    (problem,) = check("en", (tmp_path,))
+    folder = tmp_path / "sentences"
+    folder.mkdir()
+    (folder / "nlu.yml").write_text(intent("- play [abba"), encoding="utf-8")
+    found = examine("en", (folder,), home=small_home(tmp_path))
+    (problem,) = found.problems
     assert "nlu.yml:5" in problem

@@ -19,6 +19,7 @@ THIRD_PARTIES = (
     "sanic",
     "sounddevice",
     "soxr",
+    "prometheus_client",
     "starlette",
     "tqdm",
     "uvicorn",

@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,85 +20,23 @@ from typing import Any
 import pytest
 import sounds
 
-uvicorn = pytest.importorskip("uvicorn", reason="the extra 'server' is not installed")
+pytest.importorskip("uvicorn", reason="the extra 'server' is not installed")
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 
-from dialogue import openapi, speech_models  # noqa: E402
+from doors import FIXTURES, ROOT, SPOKEN, WAV, SlowEars, problem, say, served  # noqa: E402
+
+from dialogue import speech_models  # noqa: E402
 from dialogue.assistant import Assistant  # noqa: E402
-from dialogue.errors import ConfigurationError, SoundError  # noqa: E402
 from dialogue.scheduler import StandingClock  # noqa: E402
-from dialogue.server import (  # noqa: E402
-    MOST_SOUND_BYTES,
-    Door,
-    Ears,
-    Guarded,
-    Service,
-    VoskEars,
-    listening,
-    need_loopback,
-)
+from dialogue.server import Guarded, Limits, VoskEars, openapi  # noqa: E402
 from dialogue.tracker_store import SqliteTrackerStore  # noqa: E402
 from dialogue.typed import LONGEST_TEXT  # noqa: E402
-from dialogue.types import Hypothesis, Transcript  # noqa: E402
-
-ROOT = Path(__file__).parent.parent
-FIXTURES = ROOT / "audio_fixtures" / "en"
-SPOKEN = "turn on the corner lamp and the porch light"
-WAV = {"content-type": "audio/wav"}
-
-
-@dataclass
-class SlowEars:
-    """Hears the body as text, in its time, and notes when it began and ended."""
-
-    seconds: float = 0.0
-    there: bool = True
-    heard: list[tuple[str, float, float]] = field(default_factory=list)
-
-    def hear(self, wav: bytes) -> Transcript:
-        began = time.monotonic()
-        if wav.startswith(b"broken"):
-            raise SoundError("body: is not a WAV file, it looks like text; give a WAV file")
-        time.sleep(self.seconds)
-        self.heard.append((wav.decode(), began, time.monotonic()))
-        return Transcript((Hypothesis(wav.decode()),))
-
-
-@contextmanager
-def served(assistant: Assistant, ears: Ears) -> Iterator[Any]:
-    """A client of a real server around the assistant."""
-    bound = listening("127.0.0.1", 0)
-    port = bound.getsockname()[1]
-    door = Door(Service(assistant, ears, "en"), frozenset({"127.0.0.1", "localhost"}))
-    server = uvicorn.Server(uvicorn.Config(door.application(), log_level="critical", access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
 
 
 @pytest.fixture
 def client(assistant: Assistant) -> Iterator[Any]:
     with served(assistant, SlowEars()) as client:
         yield client
-
-
-def say(client: Any, text: str, conversation: str = "me", **more: Any) -> Any:
-    return client.post(f"/v1/conversations/{conversation}/turns", json={"text": text, **more})
-
-
-def problem(response: Any, status: int) -> dict[str, str]:
-    """The error of an answer; fails if it has another shape."""
-    assert response.status_code == status
-    assert list(response.json()) == ["error"]
-    told = openapi.ErrorAnswer.model_validate(response.json()).error.model_dump()
-    assert all(told.values())
-    assert "Traceback" not in response.text
-    return told
 
 
 # --- turns ------------------------------------------------------------------------------
@@ -278,9 +215,15 @@ def test_what_falls_due_is_done_and_told_in_the_next_answer(assistant: Assistant
         (b"{", 400, "body"),
         (b"\xff", 400, "body"),
         (b'{"text": "\\ud800"}', 400, "body"),
-        (b"[" * 5000, 400, "body"),
+        (b"[" * 5000, 422, "body"),
+        (b'{"text": "' + b"[{" * 50 + b'", "x": [}', 400, "body"),
         (b"[]", 422, "body"),
-        (b"{}", 422, "body, text"),
+        (b"{}", 422, "body"),
+        (b'{"text": "x", "hypotheses": [{"text": "x"}]}', 422, "body"),
+        (b'{"hypotheses": []}', 422, "body, hypotheses"),
+        (b'{"hypotheses": [{"text": "x", "score": "high"}]}', 422, "body, hypotheses, 0, score"),
+        (b'{"text": "x", "locale": "de-DE"}', 422, "body, locale"),
+        (b'{"text": "x", "area": "ballroom"}', 422, "body, area"),
         (b'{"text": 5}', 422, "body, text"),
         (b'{"text": ""}', 422, "body, text"),
         (b'{"text": "x", "shout": true}', 422, "body, shout"),
@@ -319,10 +262,10 @@ def test_too_much_sound_is_refused_before_it_is_read(client: Any) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as wire:
         wire.sendall(
             b"POST /v1/conversations/me/audio HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/wav\r\n"
-            b"Content-Length: %d\r\n\r\n" % (MOST_SOUND_BYTES + 1)
+            b"Content-Length: %d\r\n\r\n" % (Limits().sound_bytes + 1)
         )
         assert wire.recv(100).startswith(b"HTTP/1.1 413 ")
-    parts = (bytes(1 << 20) for _ in range(MOST_SOUND_BYTES // (1 << 20) + 1))
+    parts = (bytes(1 << 20) for _ in range(Limits().sound_bytes // (1 << 20) + 1))
     assert problem(client.post("/v1/conversations/me/audio", content=parts, headers=WAV), 413)
 
 
@@ -341,17 +284,6 @@ def test_a_mistake_of_the_program_tells_nothing_of_it(assistant: Assistant) -> N
         assert client.get("/health").status_code == 200
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
-def test_this_machine_is_served(host: str) -> None:
-    need_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
-def test_other_machines_are_not_served_by_mistake(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="--expose"):
-        need_loopback(host)
-
-
 # --- the description --------------------------------------------------------------------
 
 
@@ -359,12 +291,7 @@ def test_the_description_is_whole(client: Any) -> None:
     """OpenAPI 3.1; every route is in it, and every reference leads somewhere."""
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
-    assert set(document["paths"]) == {
-        "/v1/conversations/{id}/turns",
-        "/v1/conversations/{id}/audio",
-        "/v1/parse",
-        "/health",
-    }
+    assert set(document["paths"]) == {operation.path for operation in openapi.OPERATIONS}
     named = set(references(document))
     assert named
     assert {name.rpartition("/")[2] for name in named} <= set(document["components"]["schemas"])

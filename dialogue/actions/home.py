@@ -80,6 +80,8 @@ def _adjust(call: Call, target: str, attribute: str, delta: float) -> None:
 def _moved(device: Device, attribute: str, have: float, delta: float) -> float:
     low, high = limits(device, attribute)
     moved = have + delta
+    if attribute == "brightness" and moved <= 0 < have:
+        moved = max(have // 2, 1)  # dimmer is not off
     if low is not None:
         moved = max(low, moved)
     if high is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dialogue.errors import GrammarError
@@ -17,53 +18,61 @@ from dialogue.grammar.sentences import HOME_LISTS
 from dialogue.interfaces import Home
 
 
-def check(language: str, folders: Sequence[Path] = (), *, home: Home | None = None) -> list[str]:
-    """Problems of a language's sentence files (or of those in ``folders``), each with file and line.
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What `examine` found: mistakes, warnings, and how many sentence templates there are (0 after a mistake)."""
 
-    Reported are mistakes that stop compiling (unknown rule, list or slot, broken YAML) and sentences that can
-    never be read as what they stand for: of an empty list, or always taken for another intent.
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sentences: int = 0
+
+
+def examine(language: str, folders: Sequence[Path] = (), *, home: Home) -> Findings:
+    """Look through a language's sentence files (or those in ``folders``), with the names of a home.
+
+    Problems are mistakes that stop compiling (unknown rule, list or slot, broken YAML) and sentences that can
+    never be read as what they stand for: of an empty list, or always taken for another intent. Warnings tell of
+    two templates of different intents that read one sentence equally well: which is meant is left to chance.
+    Tried is the plainest sentence of every template. Each is told with file and line.
     """
     language = known_language(language)
     files, pack = sentence_files(language, folders)
     try:
         main, times, words = compile_files(language, files, pack)
     except GrammarError as error:
-        return [str(error)]
-    grammar = Grammar(language, main, times, words)
-    if home is not None:
-        grammar.use(home)
-        return [*_empty_lists(main), *_shadowed(grammar, main, home)]
-    return list(_empty_lists(main))
-
-
-def ambiguities(language: str, folders: Sequence[Path] = (), *, home: Home) -> list[str]:
-    """Warnings of two templates of different intents that read one sentence equally well.
-
-    Tried is the plainest sentence of every template; which of the two is meant is then left to chance.
-    Raises GrammarError where the files do not compile.
-    """
-    language = known_language(language)
-    files, pack = sentence_files(language, folders)
-    main, times, words = compile_files(language, files, pack)
+        return Findings((str(error),))
     grammar = Grammar(language, main, times, words)
     grammar.use(home)
-    examples = list(_examples(grammar, main, home))
-    return list(dict.fromkeys(_ambiguous(grammar, main, examples)))
+    problems = list(_empty_lists(main))
+    warnings: list[str] = []
+    for number, sentence in _own_sentences(grammar, main, home):
+        problems += _shadowed(grammar, main, sentence, number)
+        warnings += _ambiguous(grammar, sentence, number)
+    return Findings(tuple(problems), tuple(dict.fromkeys(warnings)), len(main.templates) + len(times.templates))
 
 
-def _ambiguous(grammar: Grammar, compiled: Compiled, examples: Sequence[Example]) -> Iterator[str]:
+def _own_sentences(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[tuple[int, str]]:
+    """The request templates of one's own files, each with its plainest sentence."""
+    examples = list(_examples(grammar, compiled, home))
     for number, template in enumerate(compiled.templates):
         block = compiled.blocks[template.block]
         if block.kind != "request" or not block.own or block.needs_area:
             continue
         sentence = plainest(compiled, number, examples)
-        for rival in _equals(grammar, sentence, number) if sentence else ():
-            first, second = sorted((template, rival), key=lambda one: (one.place.file, one.place.line))
-            names = [compiled.blocks[one.block].intent for one in (first, second)]
-            yield (
-                f"{first.place}: ambiguous: {sentence!r} is as much {names[0]} ({first.text!r}) as {names[1]} "
-                f"({second.text!r} at {second.place}); make one of them say more"
-            )
+        if sentence:
+            yield number, sentence
+
+
+def _ambiguous(grammar: Grammar, sentence: str, number: int) -> Iterator[str]:
+    """Templates of other intents that read the plainest sentence of a template as well as it does."""
+    for rival in _equals(grammar, sentence, number):
+        mine = grammar.template(number)
+        first, second = sorted((mine, rival), key=lambda one: (one.place.file, one.place.line))
+        names = [grammar.main.compiled.blocks[one.block].intent for one in (first, second)]
+        yield (
+            f"{first.place}: ambiguous: {sentence!r} is as much {names[0]} ({first.text!r}) as {names[1]} "
+            f"({second.text!r} at {second.place}); make one of them say more"
+        )
 
 
 def _equals(grammar: Grammar, sentence: str, number: int) -> Iterator[Template]:
@@ -73,14 +82,6 @@ def _equals(grammar: Grammar, sentence: str, number: int) -> Iterator[Template]:
     for other in readings:
         if mine is not None and other.reading.intent != mine.reading.intent and abs(other.cost - mine.cost) < _TIE:
             yield grammar.template(other.template)
-
-
-def count(language: str, folders: Sequence[Path] = ()) -> int:
-    """How many sentence templates there are."""
-    language = known_language(language)
-    files, pack = sentence_files(language, folders)
-    main, times, _ = compile_files(language, files, pack)
-    return len(main.templates) + len(times.templates)
 
 
 def _empty_lists(compiled: Compiled) -> Iterator[str]:
@@ -110,20 +111,14 @@ def _symbols(compiled: Compiled, template: int) -> set[str]:
     return found
 
 
-def _shadowed(grammar: Grammar, compiled: Compiled, home: Home) -> Iterator[str]:
-    """Requests of one's own files whose plainest sentence is always read as another intent."""
-    examples = list(_examples(grammar, compiled, home))
-    for number, template in enumerate(compiled.templates):
-        block = compiled.blocks[template.block]
-        if block.kind != "request" or not block.own or block.needs_area:
-            continue
-        sentence = plainest(compiled, number, examples)
-        other = _reader(grammar, sentence, number) if sentence else None
-        if other is not None:
-            yield (
-                f"{template.place}: unreachable: {sentence!r} is always read as "
-                f"{compiled.blocks[other.block].intent} ({other.place})"
-            )
+def _shadowed(grammar: Grammar, compiled: Compiled, sentence: str, number: int) -> Iterator[str]:
+    """A template whose plainest sentence is always read as another intent."""
+    other = _reader(grammar, sentence, number)
+    if other is not None:
+        yield (
+            f"{grammar.template(number).place}: unreachable: {sentence!r} is always read as "
+            f"{compiled.blocks[other.block].intent} ({other.place})"
+        )
 
 
 def _whole_readings(grammar: Grammar, sentence: str) -> list[ScoredReading]:

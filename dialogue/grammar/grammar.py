@@ -197,7 +197,9 @@ class Grammar:
         weights = tuple(WILD_COST * (2 if key in self._scope_words else 1) for key in keys)
         dangling = tuple(DANGLING_TEXT if key in self.unfinished else 0.0 for key in keys)
         articles = tuple(key in self._articles for key in keys)
-        return Text(bare, tuple(rows), weights, dangling, articles, spoken=spoken, source=source)
+        return Text(
+            bare, tuple(rows), weights, dangling, articles, spoken=spoken, numbers=tuple(numbers), source=source
+        )
 
     def _pronouns(self, tokens: Sequence[Token], rows: Sequence[Sequence[Stretch]]) -> set[int]:
         """Where "one" is no number but stands for a thing ("the hallway one")."""
@@ -206,10 +208,7 @@ class Grammar:
 
     def inside_numbers(self, text: Text) -> set[int]:
         """Positions that cut a spoken number in two ("twenty | two")."""
-        found = self.numbers.spans([token.word for token in text.tokens])
-        return {
-            position for start, row in enumerate(found) for end, _ in row for position in range(start + 1, end)
-        }
+        return {at for start, row in enumerate(text.numbers) for end, _ in row for at in range(start + 1, end)}
 
     def ends(
         self, text: Text, start: int, state: State | None = None, most: int = MOST_TOKENS

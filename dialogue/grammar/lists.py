@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from dialogue.grammar.tokens import PLAIN, Token, Writing, tokenize
 from dialogue.types import Value
 
+CATALOG = "catalog"
+"""The list of known fillings of open slots; the domain of a value is the open list that it fills."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListValue:

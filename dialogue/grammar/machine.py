@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from dialogue.grammar.automaton import MOST_TOKENS, Automaton, Edge, State
 from dialogue.grammar.compiled import Block, Compiled
-from dialogue.grammar.lists import Found, ListValue
+from dialogue.grammar.lists import CATALOG, Found, ListValue
 from dialogue.grammar.network import WILDCARD, ListArc
 from dialogue.grammar.tokens import Token
 from dialogue.types import Entity, Moment, Reading, Value
@@ -114,7 +114,8 @@ class Text:
 
     ``weights`` is what each token costs inside an open slot, ``dangling`` what it costs to end one there;
     ``openers`` are where a request begins with its verb, ``joined_verbs`` where an "and" stands before a verb;
-    ``spoken`` are the time expressions, ``source`` is the text that the tokens were cut from.
+    ``spoken`` are the time expressions, ``numbers`` the spoken numbers by their starts (end, value), ``source`` is
+    the text that the tokens were cut from.
     """
 
     tokens: tuple[Token, ...]
@@ -125,11 +126,16 @@ class Text:
     joined_verbs: frozenset[int] = frozenset()
     openers: frozenset[int] = frozenset()
     spoken: tuple[Spoken, ...] = ()
+    numbers: tuple[Sequence[tuple[int, float]], ...] = ()
     source: str = ""
 
     def starts_sentence(self, at: int) -> bool:
         """Whether a word stands there that cuts or qualifies, such as "don't"."""
         return self.weights[at] > WILD_COST
+
+    def is_number(self, start: int, end: int) -> bool:
+        """Whether the stretch is a spoken number."""
+        return any(last == end for last, _ in self.numbers[start])
 
     def length(self, start: int, end: int) -> int:
         """How many letters (and spaces between words) the tokens have."""
@@ -186,10 +192,11 @@ class Machine:
         key = (value.list_name, value.domain)
         known = self._serving.get(key)
         if known is None:
+            list_name = WILDCARD if value.list_name == CATALOG else value.list_name
             known = frozenset(
                 number
                 for number, symbol in enumerate(self.paths.symbols)
-                if symbol.list_name == value.list_name
+                if symbol.list_name == list_name
                 and (value.domain is None or not symbol.domains or value.domain in symbol.domains)
             )
             self._serving[key] = known
@@ -315,7 +322,6 @@ class Machine:
             new = Capture(arc.slot, position, position + 1, None, True, capture, label, title, aside)
             extra = sum(self.costs.get(name, 0.0) for name in symbol.domains)
             _reach(ahead[0], arc.target, (cost + self._weight(text, position, new) + extra, new))
-            return
         for stretch in text.lattice[position]:
             option = stretch.options.get(arc.symbol)
             if option is not None and stretch.end <= end:

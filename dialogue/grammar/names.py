@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dialogue.grammar.lists import ListValue
-from dialogue.interfaces import Home
+from dialogue.grammar.lists import CATALOG, ListValue
+from dialogue.interfaces import Device, Home
 
 NOUN_COST = 0.15
 SYNONYM_COST = 0.02
@@ -34,6 +34,11 @@ def home_values(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, Lis
         for spelling in (listed.name, *listed.aliases):
             yield spelling, ListValue("list_name", listed.name)
             yield spelling, ListValue("name", listed.name, "todo")
+    kinds = dict(words.get("catalogs", {}))
+    for kind, known in home.catalogs.items():
+        for title in known:
+            for name in kinds.get(kind, (kind,)):
+                yield title, ListValue(CATALOG, title, name)
     yield from _kindred(home, words)
     yield from _pairs(home, words)
     yield from _nouns(home, words)
@@ -71,6 +76,8 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
             for head in spelling.casefold().split()[place]:
                 if head not in kinds:
                     heads.setdefault(head, set()).add(device.domain)
+            if place != slice(0) and (rest := _without_area(home, device, spelling.casefold())):
+                heads.setdefault(rest, set()).add(device.domain)
     for noun, domains in heads.items():
         for domain in domains:
             yield from _forms(noun, {"noun": noun}, domain, plural, others)
@@ -79,6 +86,14 @@ def _nouns(home: Home, words: Mapping[str, Any]) -> Iterator[tuple[str, ListValu
         yield from _forms(noun, {"noun": noun, "domain": domain}, domain, plural, others)
         yield from _each(noun, {"noun": noun, "domain": domain}, domain, every)
         yield from _others_there(home, noun, domain, plural, others)
+
+
+def _without_area(home: Home, device: Device, spelling: str) -> str:
+    """ "The ceiling light" of "kitchen ceiling light": two words at least, behind the name of the room."""
+    area = home.areas.get(device.area or "")
+    names = (area.name, *area.aliases) if area is not None else ()
+    rest = next((spelling[len(one) :].strip() for one in names if spelling.startswith(f"{one.casefold()} ")), "")
+    return rest if " " in rest else ""
 
 
 def _each(said: str, noun: dict[str, Any], domain: str, every: Sequence[str]) -> Iterator[tuple[str, ListValue]]:

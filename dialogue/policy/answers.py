@@ -18,7 +18,7 @@ ANSWERS = frozenset({"Affirm", "Deny", "Inform"})
 def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] | None:
     """The slots a reading fills for a question, or None where it does not fit it."""
     step = scene.state.steps.get(question.step)
-    if step is None:
+    if step is None or reading.get("of") not in (None, kind_asked_for(question, scene)):
         return None
     match question.slot:
         case "targets" | "target" | "timers":
@@ -32,9 +32,23 @@ def fit(question: Question, reading: Reading, scene: Scene) -> dict[str, Value] 
         case "value":
             return _value(step, reading)
         case "confirmed":
-            return {"confirmed": True} if reading.intent == "Affirm" else None
+            return {"confirmed": True} if reading.intent == "Affirm" or _names_it(step, reading, scene) else None
         case _:
             return None
+
+
+_KINDS = {"action_start_timer": "timer", "action_set_alarm": "alarm", "action_set_reminder": "reminder"}
+
+
+def kind_asked_for(question: Question, scene: Scene) -> str:
+    """What a question is about, where that is a timer, an alarm or a reminder."""
+    step = scene.state.steps.get(question.step)
+    return _KINDS.get(step.action, "") if step is not None else ""
+
+
+def asked_for(question: Question, request: Request, scene: Scene) -> bool:
+    """Whether a request may speak of a question: of the kind it names, if it names one."""
+    return request.reading.get("of") in (None, kind_asked_for(question, scene))
 
 
 def _time(step: Step, reading: Reading, scene: Scene) -> dict[str, Value] | None:
@@ -47,6 +61,14 @@ def _time(step: Step, reading: Reading, scene: Scene) -> dict[str, Value] | None
         known = resolved(condition, scene.home)
         return {"on": asdict(known)} if known.target is not None else None
     return None
+
+
+def _names_it(step: Step, reading: Reading, scene: Scene) -> bool:
+    """Whether the answer to "shall I really" is the name of just the thing that is asked about."""
+    name, targets = reading.get("name"), step.slots.get("targets")
+    if not isinstance(name, str) or not isinstance(targets, list) or reading.intent != "Inform":
+        return False
+    return len(targets) == 1 and name.casefold() in _names(scene, str(targets[0]))
 
 
 def _value(step: Step, reading: Reading) -> dict[str, Value] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dialogue.context import ContextState, PastTurn
+from dialogue.grammar.times import resolve
 from dialogue.policy.targets import Scene, find
-from dialogue.types import Effect, Reading, Request, Step
+from dialogue.types import Effect, Moment, Reading, Request, Step
 
 
 def steps_of_turn(state: ContextState) -> list[Step]:
@@ -44,7 +45,10 @@ def undoable(state: ContextState) -> list[Step]:
 
 
 def to_undo(request: Request, state: ContextState) -> list[Step]:
-    """The steps an undo is about: the whole of the newest turn, or one of its requests."""
+    """The steps an undo is about: the whole of the newest turn, one of its requests, or the last few requests."""
+    if isinstance(count := request.reading.get("count"), int):
+        every = changing(state, [step for turn in state.turns for step in steps_of(state, turn)])
+        return [step for group in _by_request(every)[-count:] for step in reversed(group)]
     steps = undoable(state)
     which = request.reading.get("which")
     if request.reading.get("scope") == "all" or not isinstance(which, int):
@@ -92,12 +96,15 @@ def planned(state: ContextState) -> list[Step]:
     return [step for step in state.steps.values() if step.status == "scheduled"]
 
 
-def to_cancel(request: Request, scene: Scene) -> list[Step]:
-    """The planned steps a cancellation is about."""
-    waiting = planned(scene.state)
+def chosen(request: Request, waiting: Sequence[Step], scene: Scene) -> list[Step]:
+    """Of steps that are still to come, those a request is about: all, those of a thing, of a time or of a place in
+    the row, else those that were set up last.
+    """
     reading = request.reading
     if reading.get("scope") == "all":
-        return waiting
+        return list(waiting)
+    if isinstance(moment := reading.get("moment"), Moment) and request.intent == "CancelPlan":
+        return [step for step in waiting if _is_for(step, moment, scene)]
     if reading.get("name") is not None and not _pronoun(reading):
         found = find(scene, reading, lambda device: True)
         ids = {*found.ids, *found.choices}
@@ -107,6 +114,17 @@ def to_cancel(request: Request, scene: Scene) -> list[Step]:
     if isinstance(which, int):
         return _nth(_by_request(newest), which)
     return newest
+
+
+def _is_for(step: Step, moment: Moment, scene: Scene) -> bool:
+    """Whether a step is planned for a time; "ten" may be either half of the day."""
+    due = step.schedule.at if step.schedule is not None else None
+    if due is None:
+        return False
+    found = resolve(moment, scene.now)
+    same_clock = moment.hour is not None and (due.hour - moment.hour) % 12 == 0
+    said = moment.meridiem is not None or moment.part is not None or moment.day is not None
+    return due == found or (same_clock and not said and due.minute == (moment.minute or 0))
 
 
 def nth(state: ContextState, which: int, steps: Sequence[Step]) -> list[Step]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from dialogue.grammar.times import length, resolve
 from dialogue.interfaces import Clockwork, Device
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Found, Scene, find
+from dialogue.policy.timing import near
 from dialogue.types import Condition, Moment, Reading, Request, Value
 
 
@@ -391,24 +391,15 @@ def moment_of(request: Request) -> Moment | None:
 def _alarm(request: Request, scene: Scene) -> list[Draft]:
     moment = moment_of(request)
     due = resolve(moment, scene.now) if moment else None
-    if moment is not None and request.replaces:
-        due = _nearest(moment, scene) or due
+    set_before = [work.due for work in scene.home.clockworks("alarm") if work.due is not None]
+    if moment is not None and request.replaces and set_before:
+        due = near(moment, set_before[-1], scene.now) or due
     if moment is None or due is None:
         return [Draft("action_set_alarm", {}, ask=Ask("at", "what_time"))]
     slots: dict[str, Value] = {"at": due.isoformat()}
     if moment.repeat:
         slots["repeat"] = moment.repeat
     return [Draft("action_set_alarm", slots)]
-
-
-def _nearest(moment: Moment, scene: Scene) -> datetime | None:
-    """A corrected time is of the half of the day of the one it corrects."""
-    before = [work.due for work in scene.home.clockworks("alarm") if work.due is not None]
-    if not before or moment.hour is None or moment.meridiem is not None or moment.part is not None:
-        return None
-    choices = [resolve(replace(moment, meridiem=half), scene.now) for half in ("am", "pm")]
-    known = [choice for choice in choices if choice is not None]
-    return min(known, key=lambda choice: abs(choice - before[-1]), default=None)
 
 
 def _clock_command(kind: str, action: str, slot: str) -> Builder:
@@ -429,9 +420,9 @@ def _clock_command(kind: str, action: str, slot: str) -> Builder:
 
 def _change_alarm(request: Request, scene: Scene) -> list[Draft]:
     alarms, moment = scene.home.clockworks("alarm"), moment_of(request)
-    due = resolve(moment, scene.now) if moment else None
     if not alarms:
         return [Draft(problem="no_alarm")]
+    due = near(moment, alarms[-1].due or scene.now, scene.now) if moment else None
     if due is None:
         return [Draft("action_change_alarm", {"alarm": alarms[-1].id}, ask=Ask("at", "what_time"))]
     return [Draft("action_change_alarm", {"alarm": alarms[-1].id, "at": due.isoformat()})]
@@ -551,9 +542,29 @@ def _list_items(action: str) -> Builder:
         scene.lists.append(listed)
         if not isinstance(said, str):
             return [Draft(action, {"list": listed}, ask=Ask("items", "which_item"))]
-        return [Draft(action, {"list": listed, "items": list(items(said, scene.words))}, (listed,))]
+        meant = items(said, scene.words)
+        if _is_pronoun(said, scene):
+            meant = _items_spoken_of(scene)
+        if not meant:
+            return [Draft(problem="no_antecedent")]
+        return [Draft(action, {"list": listed, "items": list(meant)}, (listed,))]
 
     return build
+
+
+def _is_pronoun(said: str, scene: Scene) -> bool:
+    return said.casefold() in dict(scene.words.get("pronouns", {}))  # type: ignore[arg-type]
+
+
+def _items_spoken_of(scene: Scene) -> list[str]:
+    """What "it" or "them" are on a list: the items of the last step that put some there or took some away."""
+    for turn in reversed(scene.state.turns):
+        for one in reversed(turn.steps):
+            step = scene.state.steps.get(one)
+            found = step.slots.get("items") if step is not None else None
+            if isinstance(found, list) and found:
+                return [str(item) for item in found]
+    return []
 
 
 def _list_just_used(scene: Scene) -> str | None:
@@ -620,7 +631,8 @@ def _ask_state(request: Request, scene: Scene) -> list[Draft]:
     slots: dict[str, Value] = {"targets": list(ids)}
     if expected is not None:
         slots["expected"] = expected
-    return [Draft("action_answer_state", slots, tuple(ids))]
+    so = tuple(one for one in ids if scene.home.state(one).get("state") == expected)
+    return [Draft("action_answer_state", slots, so or tuple(ids))]
 
 
 def _answers(state: str) -> Callable[[Device], bool]:

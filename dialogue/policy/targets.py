@@ -152,8 +152,15 @@ def _noun(scene: Scene, noun: Mapping[str, Value], pool: list[Device]) -> Found:
         return Found(problem="no_such_device")
     if len(ids) == 1 or noun.get("number") == "all":
         return Found(ids)
-    named = _just_named(scene, ids)
-    return Found(named) if len(named) == 1 else Found(choices=ids)
+    for some in (_just_named(scene, ids), _here(scene, found)):
+        if len(some) == 1:
+            return Found(some)
+    return Found(choices=ids)
+
+
+def _here(scene: Scene, found: Iterable[Device]) -> tuple[str, ...]:
+    """Those in the speaker's area: "the lamp" said where there is one lamp."""
+    return tuple(device.id for device in found if scene.area and device.area == scene.area)
 
 
 def _is_a(device: Device, word: str, domain: Value) -> bool:
@@ -163,7 +170,7 @@ def _is_a(device: Device, word: str, domain: Value) -> bool:
 
 
 def _head_is(device: Device, word: str) -> bool:
-    return any(spelling.casefold().split()[-1] == word for spelling in spellings(device))
+    return any(f" {spelling.casefold()}".endswith(f" {word}") for spelling in spellings(device))
 
 
 def _listed(value: Value) -> list[Value]:
@@ -196,7 +203,11 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
     for turn in scene.recent():
         groups = [tuple(one for one in group if one in fitting) for group in turn]
         groups = [group for group in groups if group]
-        if number in ("other", "others"):
+        if number in ("kind", "kinds"):
+            found = _of_that_kind(scene, turn, groups, fitting)
+            if number == "kind" and len(found) > 1:
+                return Found(choices=found)
+        elif number in ("other", "others"):
             found = _other(scene, [one for group in turn for one in group], fitting)
         elif number == "one":
             found = groups[-1] if groups else ()
@@ -209,6 +220,18 @@ def _pronoun(scene: Scene, number: str, pool: list[Device], placed: bool) -> Fou
         if found:
             return Found(found)
     return Found(problem="no_antecedent")
+
+
+def _of_that_kind(
+    scene: Scene,
+    turn: tuple[tuple[str, ...], ...],
+    groups: list[tuple[str, ...]],
+    fitting: Mapping[str, Device],
+) -> tuple[str, ...]:
+    """ "The one in the bedroom": of what was spoken of, else what is there of that kind."""
+    if groups:
+        return tuple(dict.fromkeys(one for group in groups for one in group))
+    return _same_kind(scene, [one for group in turn for one in group], fitting)
 
 
 def _same_kind(scene: Scene, seen: list[str], fitting: Mapping[str, Device]) -> tuple[str, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from dialogue.grammar.times import length, next_repeat, resolve
 from dialogue.instants import later
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Scene
-from dialogue.types import Condition, Request, Schedule, When
+from dialogue.types import Condition, Moment, Request, Schedule, When
+
+NOON = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,21 @@ def _with_condition(timing: Timing, when: When, scene: Scene) -> Timing:
 def _end_of_last_timer(scene: Scene) -> datetime | None:
     running = scene.home.clockworks("timer")
     return running[-1].due if running else None
+
+
+def near(moment: Moment, old: datetime, now: datetime) -> datetime | None:
+    """A time said anew for what was set for ``old``: of the day, and of the half of the day, where that was.
+
+    Where a day or a part of it is said, that decides. Nothing is moved to the past.
+    """
+    whole_day = (moment.day, moment.weekday, moment.month, moment.day_of_month, moment.week, moment.part)
+    if moment.hour is None or any(one is not None for one in whole_day):
+        return resolve(moment, now)
+    halves = {"am": (0,), "pm": (12,)}.get(moment.meridiem or "", (0, 12))
+    hours = [moment.hour % 12 + half for half in halves] if moment.hour <= NOON else [moment.hour % 24]
+    days = [old.date() + timedelta(days=day) for day in (-1, 0, 1)]
+    choices = [datetime.combine(day, time(hour, moment.minute or 0)) for day in days for hour in hours]
+    return min((one for one in choices if one > now), key=lambda one: abs(one - old), default=None)
 
 
 def back_at(timing: Timing, start: datetime) -> datetime | None:

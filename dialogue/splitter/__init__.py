@@ -74,11 +74,6 @@ class GrammarSplitter:
                 runners_up.append(other)
         return replace(utterance, runners_up=tuple(runners_up))
 
-    def search(self, text: str, state: ContextState) -> tuple[Chart, Path]:
-        """The cheapest path over one text, with the chart it runs through."""
-        search, path = self._searched(text, state)
-        return search.chart, path
-
     def _searched(self, text: str, state: ContextState) -> tuple[Search, Path]:
         """The search over a text, or, if that explains more, over it without the fillers that interrupt."""
         search = self.searching(text, state)
@@ -119,7 +114,11 @@ def _act(request: Request) -> object:
 def _remembered(state: ContextState) -> Core | None:
     """The last request of an earlier turn, for fragments at the start of this one."""
     requests = state.last_requests
-    return Core(0, 0, requests[-1].meant, (), "remembered", requests[-1]) if requests else None
+    last = state.turns[-1] if state.turns else None
+    steps = [state.steps[one] for one in last.steps if one in state.steps] if last is not None else []
+    unmet = last is not None and bool(last.requests) and all(step.status == "failed" for step in steps)
+    leaning = "unmet" if unmet else ""
+    return Core(0, 0, requests[-1].meant, (), "remembered", requests[-1], leaning) if requests else None
 
 
 def _interrupting(items: Sequence[Item]) -> list[Item]:

@@ -89,6 +89,7 @@ class _Assembly:
     told_when: str = ""
     fresh: bool = False
     at_once: bool = False
+    if_worked: bool = False
     held_back: Draft | None = None
     final: Draft | None = None
     previous: Item | None = None
@@ -242,9 +243,10 @@ class _Assembly:
                 self.joined = ""
                 for exception in item.exceptions:
                     self._except(exception)
-            case "and" | "then" | "but":
+            case "and" | "then" | "but" | "if_worked":
                 self._answer_times()
-                self.joined = item.kind
+                self.joined = "then" if item.kind == "if_worked" else item.kind
+                self.if_worked = item.kind == "if_worked"
             case "when":
                 assert item.spoken is not None
                 kind = item.spoken.kind
@@ -492,7 +494,8 @@ class _Assembly:
         spliced = core.kind == "fragment" and self.last is not None
         if not spliced:
             self.group += 1
-        draft = Draft(core, self.group, joined=self.joined)
+        draft = Draft(core, self.group, joined=self.joined, if_done=self.if_worked)
+        self.if_worked = False
         self._drop_topic(core)
         if self.fronted and self.time_span[1] == core.start:
             draft.from_time = self.time_span[0]

@@ -15,7 +15,7 @@ OPERATOR, FILLER, WHEN = 0.1, 0.05, 0.15
 INNER_REQUEST = 0.5
 NO_WORD = "\u2047"
 TALK = frozenset({"filler", "remark", "now"})
-JOINTS = frozenset({"and", "then", "but"})
+JOINTS = frozenset({"and", "then", "but", "if_worked"})
 CORRECTIONS = frozenset({"correct", "scratch"})
 OPEN = frozenset({"remark_told", "remark_wish"})
 """Operators of open text: they end where something else may begin."""
@@ -31,7 +31,7 @@ class Core:
     ``kind`` is ``full``, ``fragment``, ``partial`` (cut short by a correction) or ``remembered`` (of an earlier
     turn); ``base`` is the request of an earlier turn that it was made of. ``leaning`` says what a fragment brings:
     ``another`` thing, only a ``value``, a place that ``narrows`` the request, or one that stands ``apart``, in the
-    place of words that nothing explains.
+    place of words that nothing explains. A remembered request is ``unmet`` where nothing came of it.
     """
 
     start: int
@@ -68,10 +68,10 @@ class Chart:
     """Everything one text may be cut into.
 
     ``alive`` holds the automaton's states per start and position; ``sure`` the starts of requests that need no
-    open text, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the starts of connectives
-    and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds`` where a fragment may
-    end, ``proposed`` the requests of another reader by their starts. Nothing ends ``inside_numbers`` ("a hundred |
-    and ten"); titles may end at ``asides``, where a remark begins;
+    open text, with their ends, ``lengths`` the lengths of time that stand alone, ``joints`` and ``cuts`` the
+    starts of connectives and corrections, ``breaks`` those of all operators and what follows a pause, ``bounds``
+    where a fragment may end, ``proposed`` the requests of another reader by their starts. Nothing ends
+    ``inside_numbers`` ("a hundred | and ten"); titles may end at ``asides``, where a remark begins;
     ``unknown`` is the state after a word of no sentence.
     """
 
@@ -80,7 +80,7 @@ class Chart:
     answering: bool
     alive: list[dict[int, State]]
     operators: list[list[Item]]
-    sure: frozenset[int] = frozenset()
+    sure: Mapping[int, frozenset[int]] = field(default_factory=dict)
     lengths: Mapping[int, Sequence[Item]] = field(default_factory=dict)
     joints: frozenset[int] = frozenset()
     breaks: frozenset[int] = frozenset()
@@ -91,7 +91,6 @@ class Chart:
     asides: frozenset[int] = frozenset()
     unknown: State | None = None
     _requests: dict[int, tuple[Core, ...]] = field(default_factory=dict)
-    _sure_ends: dict[int, frozenset[int]] = field(default_factory=dict)
     _things: frozenset[int] | None = None
 
     @property
@@ -207,12 +206,11 @@ class Chart:
         return heard and end < self.size and end not in self.breaks and end not in self.sure
 
     def _unfinished(self, position: int) -> bool:
-        return self.text.tokens[position].key.strip() in self.grammar.unfinished
+        return self.text.tokens[position].word in self.grammar.unfinished
 
     def _no_name(self, first: int, last: int, *, begins: bool, at_end: bool) -> bool:
         """Whether words are not what a timer is called: talk, a number, or more than a name before what joins."""
-        words = [token.word for token in self.text.tokens[first:last]]
-        if any(end == len(words) for end, _ in self.grammar.numbers.spans(words)[0]):
+        if self.text.is_number(first, last):
             return True
         opening = {one.kind for one in self.operators[first]}
         if any(self.text.tokens[at].pause for at in range(first + 1, last if at_end else last + 1)):
@@ -232,14 +230,7 @@ class Chart:
 
     def sure_ends(self, start: int) -> frozenset[int]:
         """Where requests end that begin at a token and need no open text."""
-        known = self._sure_ends.get(start)
-        if known is None:
-            known = self._sure_ends[start] = frozenset(
-                end
-                for end, state in self.alive[start].items()
-                if end > start and self.grammar.sorted(state.accepts, more_than_one=end > start + 1).sure
-            )
-        return known
+        return self.sure.get(start, frozenset())
 
 
 class Charts:
@@ -265,13 +256,13 @@ class Charts:
             [] if self._in_compound(tokens, start) else self._sorts(start, states)
             for start, states in enumerate(alive)
         ]
-        spans = [(start, end) for start, row in enumerate(sorts) for end, found in row if found.sure]
-        sure = frozenset(start for start, _ in spans)
-        inner = {at for start, end in spans for at in range(start + 1, end)}
+        ends = (frozenset(end for end, found in row if found.sure) for row in sorts)
+        sure = {start: found for start, found in enumerate(ends) if found}
+        inner = {at for start, found in sure.items() for at in range(start + 1, max(found))}
         kinds = [{kind for _, found in row for kind, _ in found.operators} for row in sorts]
         cuts = {start for start, found in enumerate(kinds) if found & CORRECTIONS}
-        openers = sure | {start for start, row in enumerate(sorts) if self._opens(tokens, start, row)}
-        tokens = replace(self._doubting(tokens, (sure - inner) | cuts), openers=openers)
+        openers = frozenset(sure) | {start for start, row in enumerate(sorts) if self._opens(tokens, start, row)}
+        tokens = replace(self._doubting(tokens, frozenset((sure.keys() - inner) | cuts)), openers=openers)
         stops = {start for start, found in enumerate(kinds) if found - OPEN} | openers | {len(alive)}
         operators = [list(self._operators(tokens, start, row, stops)) for start, row in enumerate(sorts)]
         for spoken in self._times(tokens, operators):
@@ -297,7 +288,7 @@ class Charts:
             if end > start and self.grammar.sorted(state.accepts).requests
         )
         found: dict[int, list[Core]] = {}
-        for one in proposer.proposals(Spans(chart.text, operators, chart.sure, taken)):
+        for one in proposer.proposals(Spans(chart.text, operators, frozenset(chart.sure), taken)):
             core = Core(one.start, one.end, chart.words(one.start, one.end), one.readings)
             found.setdefault(one.start, []).append(core)
         chart.proposed = {start: tuple(cores) for start, cores in found.items()}
@@ -319,12 +310,11 @@ class Charts:
         It begins with the word of the length it shares the unit with, and stands behind it or is corrected by it.
         """
         keys = [token.word for token in text.tokens]
-        numbers = self.grammar.numbers.spans(keys)
         begun = {spoken.start for spoken in times}
         lengths = {one.start: one for one in times if one.kind in ("at", "for") and one.moment.seconds}
         for whole in lengths.values():
             for start in range(len(keys) - 1):
-                if keys[start] == keys[whole.start] and start not in begun and numbers[start + 1]:
+                if keys[start] == keys[whole.start] and start not in begun and text.numbers[start + 1]:
                     yield from self._with_unit(text, start, whole, operators)
 
     def _with_unit(self, text: Text, start: int, whole: Spoken, operators: list[list[Item]]) -> Iterator[Spoken]:
@@ -396,7 +386,7 @@ class Charts:
         chart.breaks = frozenset(item.start for item in items if item.kind not in TALK).union(pauses)
         chart.cuts = frozenset(item.start for item in items if item.kind in CORRECTIONS)
         chart.asides = frozenset(item.start for item in items if item.kind == "remark")
-        bounds = {item.start for item in items if item.kind != "remark"} | chart.sure | {chart.size}
+        bounds = {item.start for item in items if item.kind != "remark"} | chart.sure.keys() | {chart.size}
         chart.inside_numbers = frozenset(self.grammar.inside_numbers(chart.text))
         chart.bounds = frozenset(bounds - chart.inside_numbers)
 

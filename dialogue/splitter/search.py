@@ -293,7 +293,7 @@ class Search:
         if not (path.joined or path.prefix) and "only" in self.chart.kinds_at(path.position):
             return  # "just the lamp" is set apart from what stands before it
         for core, cost in self._splices[key]:
-            if extra and core.leaning != "another" and not self._adds_place(path, core):
+            if extra and core.leaning != "another" and not (self._adds_place(path, core) or _mends(path, core)):
                 continue
             if extra and core.readings[0].bare and not isinstance(core.readings[0].reading.get("name"), str):
                 continue  # "them" alone is no other thing
@@ -378,7 +378,9 @@ def _followed(path: Path, item: Item) -> Path | None:
             return Path(end, cost, path, item, path.last, "told")
         case "unexplained":
             return Path(end, cost, path, item, path.last, "start", False, path.prefix)
-        case "and" | "then":
+        case "if_worked" if _nothing_said(path):
+            return None
+        case "and" | "then" | "if_worked":
             cost += DANGLING if path.prefix else 0.0
             return Path(end, cost, path, item, path.last, "start", True)
         case "when" | "condition" | "length" if path.clause != "quoted":
@@ -430,6 +432,12 @@ def _may_mean_other(path: Path) -> bool:
         return not _nothing_said(path)
     alone = path.before.clause == "done" and not path.before.joined and not path.before.prefix
     return path.item.kind in BEHIND and alone and not _nothing_said(path.before)
+
+
+def _mends(path: Path, core: Core) -> bool:
+    """Whether a value alone takes the place of one that could not be had ("... ninety degrees", "twenty four")."""
+    unmet = path.last is not None and path.last.kind == "remembered" and path.last.leaning == "unmet"
+    return unmet and core.leaning == "value"
 
 
 def _inside_title(path: Path) -> bool:

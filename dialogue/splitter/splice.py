@@ -167,7 +167,7 @@ class Splicer:
         if whole is None or self._times_run_together(base.text, self._sentence(words).text, place.cut):
             return None
         length = new[1] - new[0]
-        if self._left_as_text(self._sentence(words).text, whole.readings[0]):
+        if _left_as_text(self._sentence(words).text, whole.readings[0]):
             return None
         listed = chart.all_listed(*new) or chart.begins_listed(*new)
         if not (correcting or listed) and not _anchored(self._sentence(words).text, place.cut, length):
@@ -198,11 +198,6 @@ class Splicer:
         rank = cost + (REPLACED * replaced if correcting else 0.0)
         readings = _own_name_first(whole.readings, chart.words(*new), self._articles)
         return rank, cost, replace(whole, readings=readings, leaning=leaning)
-
-    def _left_as_text(self, text: Text, scored: ScoredReading) -> bool:
-        """Whether a number that was being corrected would stay as a name ("ten" in "for ten fifteen minutes")."""
-        numbers = self.grammar.numbers.spans([token.word for token in text.tokens])
-        return any(last in [end for end, _ in numbers[first]] for first, last in scored.wild)
 
     def _times_run_together(self, old: Text, new: Text, cut: int) -> bool:
         """Whether a time that ended where the fragment begins goes on in it ("at nine", "ten pm": not 9:10)."""
@@ -408,6 +403,11 @@ def _after_thing(chart: Chart, chain: _Chain) -> Iterator[tuple[int, bool]]:
             yield joiner.end, True
     if not chain.joined:
         yield position, False
+
+
+def _left_as_text(text: Text, scored: ScoredReading) -> bool:
+    """Whether a number that was being corrected would stay as a name ("ten" in "for ten fifteen minutes")."""
+    return any(text.is_number(first, last) for first, last in scored.wild)
 
 
 def _reading_of(last: Core) -> Reading | None:
