@@ -24,6 +24,7 @@ GRACE = timedelta(minutes=15)
 LATE = timedelta(minutes=1)
 """How late something is that is said to be late."""
 
+_LATE_RINGS = {"timer": "utter_late_timer", "alarm": "utter_late_alarm", "reminder": "utter_late_reminder"}
 _FAILED = frozenset({"failed", "skipped", "unknown", "cancelled"})
 _OPEN = frozenset({"asking", "confirming", "pending", "running"})
 
@@ -241,10 +242,9 @@ class Doing:
         self.write(*events, *(() if late else map(_set_off, waited)))
         self.groups.append(tick.effects)
         for effect in tick.effects:
-            if self._late(moment) > LATE and effect.before:
-                self._say_late(
-                    f"utter_late_{effect.before.get('kind')}", moment, text=effect.before.get("name", "")
-                )
+            name = _LATE_RINGS.get(str((effect.before or {}).get("kind")))
+            if name is not None and self._late(moment) > LATE:
+                self._say_late(name, moment)
         for step in waited:
             if late:
                 self._miss(step, moment)

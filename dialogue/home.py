@@ -227,7 +227,7 @@ class SimulatedHome:
             self._done.popitem(last=False)
 
     def forget(self, mark: str) -> None:
-        """Drop the timers, alarms and reminders of the conversation with this mark, and that its steps have run."""
+        """Drop timers, alarms and reminders of the conversation with this mark, and that its steps have run."""
         with self.lock:
             self._done = OrderedDict((step, one) for step, one in self._done.items() if _mark(step) != mark)
             left = {name: one for name, one in self._clockworks.items() if clockworks.owner_of(one) != mark}
