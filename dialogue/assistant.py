@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from dialogue import scheduler
 from dialogue.context import ContextState, Tracker
-from dialogue.events import AnyEvent, BotUttered, EffectHappened, StepChanged, UserUttered
-from dialogue.interfaces import Clock, Executor, Home, Policy, Splitter, Tick, TrackerStore
-from dialogue.types import (
-    Effect,
-    Hypothesis,
-    NotDone,
-    Outcome,
-    Plan,
-    Question,
-    Schedule,
-    Step,
-    Transcript,
-    Turn,
-    Utterance,
-    Value,
-)
-
-
-class LivingHome(Home, Protocol):
-    """A home in which time passes and things happen by themselves."""
-
-    def tick(self, now: datetime) -> Tick: ...
-
-    def next_due(self) -> datetime | None: ...
-
-    def apply(self, effect: Effect) -> None: ...
-
-    def before(self, device_id: str, change: dict[str, Value]) -> dict[str, Value]: ...
-
-    def forget(self, conversation: str) -> None: ...
-
+from dialogue.doing import Doing
+from dialogue.events import Answered, AnyEvent, BotUttered, EffectHappened, UserUttered
+from dialogue.instants import instant
+from dialogue.interfaces import Clock, Executor, LivingHome, Policy, Splitter, TrackerStore, Voice
+from dialogue.types import Effect, Hypothesis, NotDone, Plan, Transcript, Turn, Utterance
 
 Decide: TypeAlias = Callable[[ContextState, datetime], tuple[Plan, Sequence[AnyEvent]]]
 
-
-class Voice(Protocol):
-    """Says what a turn came to, in one or two sentences."""
-
-    def summary(
-        self,
-        home: Home,
-        effects: Sequence[Sequence[Effect]],
-        *,
-        now: datetime,
-        scheduled: Sequence[Step] = (),
-        question: Question | None = None,
-        not_done: Sequence[NotDone] = (),
-        answers: Sequence[str] = (),
-    ) -> str: ...
-
-
-@dataclass(slots=True)
-class _Happened:
-    """What a turn has come to so far."""
-
-    groups: list[tuple[Effect, ...]] = field(default_factory=list)
-    scheduled: list[str] = field(default_factory=list)
-    not_done: list[NotDone] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+_ENDED = frozenset({"done", "failed", "unknown", "skipped", "cancelled", "undone"})
 
 
 @dataclass(slots=True)
 class Assistant:
-    """One home's assistant. Hand it other parts to change what it hears, decides, does or remembers."""
+    """One home's assistant. Hand it other parts to change what it hears, decides, does or remembers.
+
+    One conversation is served in order, whichever thread or process is asked. ``keep`` is how long a turn is
+    remembered after all of it has ended; None is for ever.
+    """
 
     splitter: Splitter
     policy: Policy
@@ -81,6 +34,7 @@ class Assistant:
     home: LivingHome
     voice: Voice
     clock: Clock
+    keep: timedelta | None = None
 
     def hear(
         self,
@@ -90,188 +44,149 @@ class Assistant:
         message_id: str | None = None,
         area: str | None = None,
     ) -> Turn:
-        """Understand, decide, do and answer: one turn of a conversation. ``area`` is the id of the speaker's."""
-        now = self.clock.now()
-        tracker = self.store.load(conversation)
-        utterance = self.splitter.split(hypotheses_of(heard), tracker.state)
-        user = UserUttered(utterance.text, utterance.requests, message_id, now)
-        plan, decided = self.policy.plan(utterance, tracker, now, area=area)
-        self.store.append(tracker, [user, *decided])
-        happened = _Happened(not_done=list(plan.not_done))
-        for step in plan.steps:
-            self._carry_out(step, tracker, happened)
-        return self._turn(tracker, utterance, plan, happened)
+        """Understand, decide, do and answer: one turn. A message heard before gets the answer it got then.
+
+        ``area`` is the id of the speaker's.
+        """
+        with self.store.alone(conversation):
+            doing = self._begin(conversation)
+            if message_id is not None and (turn := self._known(doing, message_id)) is not None:
+                return turn
+            tracker, now = doing.tracker, self.clock.now()
+            utterance = self.splitter.split(hypotheses_of(heard), tracker.state)
+            user = UserUttered(utterance.text, utterance.requests, message_id, now)
+            plan, decided = self.policy.plan(utterance, tracker, now, area=area)
+            doing.write(user, *decided)
+            doing.not_done.extend(plan.not_done)
+            doing.carry_out(plan.steps)
+            return self._answer(doing, utterance, plan, message_id)
 
     def act(self, decide: Decide, conversation: str = "default") -> Turn:
         """Do what is decided without words, such as taking back one step at a button."""
-        tracker = self.store.load(conversation)
-        plan, decided = decide(tracker.state, self.clock.now())
-        self.store.append(tracker, decided)
-        happened = _Happened(not_done=list(plan.not_done))
-        for step in plan.steps:
-            self._carry_out(step, tracker, happened)
-        return self._turn(tracker, Utterance(""), plan, happened)
+        with self.store.alone(conversation):
+            doing = self._begin(conversation)
+            plan, decided = decide(doing.tracker.state, self.clock.now())
+            doing.write(*decided)
+            doing.not_done.extend(plan.not_done)
+            doing.carry_out(plan.steps)
+            return self._answer(doing, Utterance(""), plan, None)
 
     def advance(self, conversation: str = "default") -> Turn:
         """Do what has fallen due by now: scheduled steps, timers, alarms, reminders."""
-        tracker, happened = self.store.load(conversation), _Happened()
-        now = self.clock.now()
-        while (moment := self._next_due(tracker)) is not None and moment <= now:
-            self._tick(tracker, moment, happened)
-            for step in scheduler.due(tracker.state, moment):
-                self._fire(step, tracker, happened)
-        return self._turn(tracker, Utterance(""), Plan(), happened)
+        with self.store.alone(conversation):
+            doing, now = self._begin(conversation), self.clock.now()
+            while (moment := doing.next_due()) is not None and instant(moment) <= instant(now):
+                doing.fall_due(moment)
+            return self._tell(doing)
 
     def observe(self, effect: Effect, conversation: str = "default") -> Turn:
         """Take note of something that happened by itself, and do what waited for it."""
-        tracker, happened = self.store.load(conversation), _Happened()
-        self.home.apply(effect)
-        self._set_off(tracker, (effect,), happened)
-        self._tick(tracker, self.clock.now(), happened)
-        return self._turn(tracker, Utterance(""), Plan(), happened)
+        with self.store.alone(conversation):
+            doing = self._begin(conversation)
+            self.home.apply(effect)
+            doing.notice(effect)
+            doing.ring(self.clock.now())
+            return self._tell(doing)
 
-    # --- one step -----------------------------------------------------------------------
+    def next_due(self, conversation: str = "default") -> datetime | None:
+        """When something of a conversation falls due next."""
+        return self._doing(self.store.load(conversation)).next_due()
 
-    def _carry_out(self, step: Step, tracker: Tracker, happened: _Happened) -> None:
-        """Run a step that is ready; note one that is planned; take back what was set up for one that failed."""
-        known = tracker.state.steps.get(step.id, step)
-        if known.reverses is not None:
-            self._plan_reverse(known, tracker, happened)
-        elif known.status == "scheduled":
-            happened.scheduled.append(known.id)
-        elif known.status == "pending":
-            self._run(known, tracker, happened)
+    # --- a turn -------------------------------------------------------------------------
 
-    def _plan_reverse(self, reverse: Step, tracker: Tracker, happened: _Happened) -> None:
-        """Set when a change is taken back, now that the values before it are known."""
-        first = tracker.state.steps.get(str(reverse.reverses))
-        if first is not None and first.status in ("asking", "confirming"):
-            return  # it is not known yet whether it will happen
-        if first is None or first.status not in ("done", "scheduled"):
-            self._note(tracker, reverse, "skipped", happened=None)
-            return
-        if reverse.schedule is None and first.status == "scheduled":
-            return  # its time begins when the first happens
-        if first.status == "done":
-            effects = tracker.state.effects.get(first.id, ())
-        else:
-            effects = tuple(self._foreseen(first))
-        changes = [_reversal(effect) for effect in effects]
-        slots = {**reverse.slots, "changes": [change for change in changes if change["before"]]}
-        schedule = reverse.schedule or self._lasting(reverse)
-        changed = StepChanged(reverse.id, "scheduled", slots=slots, schedule=schedule, time=self.clock.now())
-        self.store.append(tracker, [changed])
-        happened.scheduled.append(reverse.id)
+    def _doing(self, tracker: Tracker) -> Doing:
+        return Doing(self.store, self.executor, self.home, self.voice, self.clock, tracker)
 
-    def _foreseen(self, step: Step) -> Iterable[Effect]:
-        """What a planned step will change, judged by how the home stands now."""
-        targets, change = step.slots.get("targets"), step.slots.get("change")
-        if isinstance(targets, list) and isinstance(change, dict):
-            for target in targets:
-                yield Effect(str(target), change, self.home.before(str(target), change))
+    def _begin(self, conversation: str) -> Doing:
+        """The conversation as it stands, with whatever the end of a process cut off taken up again."""
+        self.home.replay(self.store.news())
+        tracker = self.store.load(conversation)
+        if self.keep is not None and _drop(self.store, tracker, self.clock.now() - self.keep):
+            tracker = self.store.load(conversation)
+        doing = self._doing(tracker)
+        doing.resume()
+        return doing
 
-    def _run(self, step: Step, tracker: Tracker, happened: _Happened) -> None:
-        if step.if_done and self._failed_before(step, tracker):
-            self._note(tracker, step, "skipped", happened)
-            return
-        now = self.clock.now()
-        self.store.append(tracker, [StepChanged(step.id, "running", time=now)])
-        outcome = self.executor.run(step, tracker, now)
-        self.store.append(tracker, _recorded(step, outcome, now))
-        happened.groups.append(outcome.effects)
-        happened.answers.extend(outcome.responses)
-        if outcome.status != "done" or outcome.reason:
-            happened.not_done.append(NotDone(step.text, outcome.reason))
-        self._set_off(tracker, outcome.effects, happened)
-
-    def _failed_before(self, step: Step, tracker: Tracker) -> bool:
-        earlier = [tracker.state.steps.get(one) for one in step.waits_for]
-        return any(one is not None and one.status in ("failed", "skipped", "unknown") for one in earlier)
-
-    def _note(self, tracker: Tracker, step: Step, status: str, happened: _Happened | None) -> None:
-        changed = StepChanged(step.id, status, time=self.clock.now())  # type: ignore[arg-type]
-        self.store.append(tracker, [changed])
-        if happened is not None:
-            happened.not_done.append(NotDone(step.text, ""))
-
-    # --- time and events ----------------------------------------------------------------
-
-    def _next_due(self, tracker: Tracker) -> datetime | None:
-        times = [self.home.next_due(), scheduler.next_due(tracker.state)]
-        return min((time for time in times if time is not None), default=None)
-
-    def _tick(self, tracker: Tracker, moment: datetime, happened: _Happened) -> None:
-        tick = self.home.tick(moment)
-        if tick.effects:
-            events = [EffectHappened("clock", effect, moment) for effect in tick.effects]
-            self.store.append(tracker, events)
-            happened.groups.append(tick.effects)
-            self._set_off(tracker, tick.effects, happened)
-
-    def _set_off(self, tracker: Tracker, effects: Sequence[Effect], happened: _Happened) -> None:
-        for step in scheduler.triggered(tracker.state, effects):
-            self._fire(step, tracker, happened)
-
-    def _fire(self, step: Step, tracker: Tracker, happened: _Happened) -> None:
-        """Run a scheduled step; then plan its next time, and when a change that lasts is taken back."""
-        again = self._next_time(step)
-        self._run(step, tracker, happened)
-        if again is not None:
-            slots = tracker.state.steps[step.id].slots
-            self.store.append(
-                tracker,
-                [StepChanged(step.id, "scheduled", slots=slots, schedule=again, time=self.clock.now())],
-            )
-        for reverse in [one for one in tracker.state.steps.values() if one.reverses == step.id]:
-            if reverse.status in ("scheduled", "pending") and tracker.state.steps[step.id].status == "done":
-                effects = tracker.state.effects.get(step.id, ())
-                slots = {**reverse.slots, "changes": [_reversal(effect) for effect in effects]}
-                schedule = reverse.schedule or self._lasting(reverse)
-                changed = StepChanged(reverse.id, "scheduled", slots=slots, schedule=schedule)
-                self.store.append(tracker, [changed])
-
-    def _lasting(self, reverse: Step) -> Schedule:
-        """When a change is taken back whose time began just now."""
-        seconds = reverse.slots.get("after")
-        assert isinstance(seconds, int | float)
-        return Schedule(at=self.clock.now() + timedelta(seconds=seconds))
-
-    def _next_time(self, step: Step) -> Schedule | None:
-        from dialogue.grammar.times import next_repeat
-
-        schedule = step.schedule
-        if schedule is None or schedule.every is None or schedule.at is None:
-            return None
-        at = next_repeat(schedule.every, schedule.at)
-        return replace(schedule, at=at) if at is not None else None
-
-    # --- the answer ---------------------------------------------------------------------
-
-    def _turn(self, tracker: Tracker, utterance: Utterance, plan: Plan, happened: _Happened) -> Turn:
-        state, now = tracker.state, self.clock.now()
-        scheduled = tuple(step for one in happened.scheduled if (step := state.steps[one]).status == "scheduled")
+    def _answer(self, doing: Doing, utterance: Utterance, plan: Plan, message_id: str | None) -> Turn:
+        """Say what a turn came to, once it is written down."""
+        state, now = doing.tracker.state, self.clock.now()
         asked = state.questions[0] if state.questions else None
+        scheduled = tuple(step for one in doing.scheduled if (step := state.steps[one]).status == "scheduled")
         spoken = self.voice.summary(
             self.home,
-            happened.groups,
+            doing.groups,
             now=now,
             scheduled=scheduled,
             question=asked,
-            not_done=happened.not_done,
-            answers=happened.answers,
+            not_done=doing.not_done,
+            answers=doing.answers,
         )
-        if spoken:
-            self.store.append(tracker, [BotUttered(spoken, now)])
-        return Turn(
+        turn = Turn(
             text=utterance.text,
             utterance=utterance,
             plan=replace(plan, steps=tuple(state.steps.get(step.id, step) for step in plan.steps)),
-            effects=tuple(effect for group in happened.groups for effect in group),
+            effects=tuple(effect for group in doing.groups for effect in group),
             scheduled=scheduled,
             asked=asked,
-            not_done=tuple(happened.not_done),
+            not_done=tuple(doing.not_done),
             responses=(spoken,) if spoken else (),
         )
+        said = [BotUttered(spoken)] if spoken else []
+        doing.write(*said, *([Answered(message_id, _kept(turn))] if message_id is not None else []))
+        return turn
+
+    def _tell(self, doing: Doing) -> Turn:
+        """What has come of something nobody has said; nothing is said where nothing has."""
+        if doing.groups or doing.not_done or doing.answers:
+            return self._answer(doing, Utterance(""), Plan(), None)
+        questions = doing.tracker.state.questions
+        return Turn("", Utterance(""), asked=questions[0] if questions else None)
+
+    def _known(self, doing: Doing, message_id: str) -> Turn | None:
+        """The answer to a message that was heard before, put together anew where the first never came about."""
+        events = doing.tracker.events
+        for place in range(len(events) - 1, -1, -1):
+            match events[place]:
+                case Answered(message_id=known, turn=turn) if known == message_id:
+                    return turn
+                case UserUttered(message_id=known) as user if known == message_id:
+                    return self._answered_late(doing, user, place)
+        return None
+
+    def _answered_late(self, doing: Doing, user: UserUttered, place: int) -> Turn:
+        """The answer to a message whose steps a process has left, and others have ended since."""
+        state = doing.tracker.state
+        number = sum(isinstance(event, UserUttered) for event in doing.tracker.events[:place])
+        steps = tuple(state.steps[one] for one in state.turns[number].steps)
+        since = doing.tracker.events[place:]
+        effects = [event for event in since if isinstance(event, EffectHappened)]
+        doing.groups = [tuple(one.effect for one in effects if one.step_id == step.id) for step in steps]
+        doing.scheduled = [step.id for step in steps if step.status == "scheduled"]
+        ended = [step for step in steps if step.status in _ENDED - {"done"} and step.reverses is None]
+        doing.not_done = [NotDone(step.text, step.reason) for step in ended]
+        utterance = Utterance(user.text, user.requests)
+        return self._answer(doing, utterance, Plan(steps), user.message_id)
+
+
+def _kept(turn: Turn) -> Turn:
+    """A turn without the readings that were not chosen."""
+    return replace(turn, utterance=replace(turn.utterance, runners_up=(), dropped=()))
+
+
+def _drop(store: TrackerStore, tracker: Tracker, before: datetime) -> bool:
+    """Forget the oldest turns, up to the first that is newer or that is not over."""
+    state, count, turns = tracker.state, 0, 0
+    asked = {question.step for question in state.questions}
+    starts = [place for place, event in enumerate(tracker.events) if isinstance(event, UserUttered)]
+    for turn, end in zip(state.turns, [*starts[1:], len(tracker.events)], strict=True):
+        time = tracker.events[end - 1].time
+        open_steps = [one for one in turn.steps if state.steps[one].status not in _ENDED or one in asked]
+        if open_steps or time is None or instant(time) > instant(before):
+            break
+        count, turns = end, turns + 1
+    if turns:
+        store.drop(tracker, count, turns)
+    return turns > 0
 
 
 def hypotheses_of(heard: str | Transcript | Sequence[Hypothesis]) -> Sequence[Hypothesis]:
@@ -279,17 +194,3 @@ def hypotheses_of(heard: str | Transcript | Sequence[Hypothesis]) -> Sequence[Hy
     if isinstance(heard, str):
         return (Hypothesis(heard),)
     return heard.hypotheses if isinstance(heard, Transcript) else heard
-
-
-def _recorded(step: Step, outcome: Outcome, now: datetime) -> list[AnyEvent]:
-    effects: list[AnyEvent] = [EffectHappened(step.id, effect, now) for effect in outcome.effects]
-    status = outcome.status if outcome.status != "failed" or not outcome.effects else "done"
-    return [*effects, StepChanged(step.id, status, outcome.reason, time=now)]
-
-
-def _reversal(effect: Effect) -> dict[str, Value]:
-    """An effect as `action_restore` takes it: only what it changed, back to what was there before."""
-    before = {key: value for key, value in (effect.before or {}).items() if value is not None}
-    if "media" in effect.change:
-        before = {key: value for key, value in before.items() if key == "state"}
-    return {"target": effect.target, "change": dict(effect.change), "before": dict(before)}

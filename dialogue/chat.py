@@ -58,7 +58,7 @@ class Room:
             return self._noted(self.assistant.hear(heard, self.conversation))
 
     def _noted(self, turn: Turn) -> Turn:
-        self.agenda.note(self.conversation, turn)
+        self.agenda.look(self.conversation)
         return turn
 
     def _directed(self, text: str) -> Turn:

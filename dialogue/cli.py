@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dialogue.interfaces import Clock
     from dialogue.picture import Brush
     from dialogue.server import Service
+    from dialogue.tracker_store import SqliteTrackerStore
     from dialogue.types import AudioChunk, Turn
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_models,
         _add_check,
         _add_evaluate,
+        _add_plan,
         _add_forget,
     ):
         add(commands)
@@ -303,6 +305,20 @@ def _add_evaluate(commands: Commands) -> None:
     parser.add_argument("--bar", type=_percent, metavar="PERCENT", help=help_text)
     help_text = "examples in Rasa's NLU YAML (default: cross-validation over those of --grammars)"
     parser.add_argument("tests", nargs="*", type=Path, metavar="TEST.yml", help=help_text)
+
+
+def _add_plan(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "plan",
+        _plan,
+        "show what a conversation has led to: done, planned, asked and not done, with times and reasons",
+        "onebreath plan default",
+        "onebreath plan kitchen --store home.db",
+    )
+    parser.add_argument("conversation", metavar="CONVERSATION")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="the journal (default: that of chat)")
+    _add_output(parser, as_json=False)
 
 
 def _add_forget(commands: Commands) -> None:
@@ -624,7 +640,26 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 1 if below else 0
 
 
+def _plan(options: argparse.Namespace) -> int:
+    from dialogue.plan_picture import plan_picture
+
+    store = _journal_with(options)
+    tree = plan_picture(store.load(options.conversation), _brush(options))
+    store.close()
+    print(tree or "nothing was asked for yet")
+    return 0
+
+
 def _forget(options: argparse.Namespace) -> int:
+    store = _journal_with(options)
+    store.forget(options.conversation)
+    store.close()
+    print(f"forgotten: {options.conversation}")
+    return 0
+
+
+def _journal_with(options: argparse.Namespace) -> SqliteTrackerStore:
+    """The journal that holds the conversation named."""
     from dialogue.chat import usual_journal
     from dialogue.tracker_store import SqliteTrackerStore
 
@@ -636,7 +671,4 @@ def _forget(options: argparse.Namespace) -> int:
     if options.conversation not in known:
         there = ", ".join(known) or "none"
         raise ConfigurationError(f"{path}: there is no conversation {options.conversation!r}; there are: {there}")
-    store.forget(options.conversation)
-    store.close()
-    print(f"forgotten: {options.conversation}")
-    return 0
+    return store

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 
 from dialogue.devices import as_number
+from dialogue.instants import written
 from dialogue.interfaces import Clockwork
 from dialogue.types import Effect, Value
 
@@ -27,14 +28,25 @@ def record(clockwork: Clockwork) -> dict[str, Value]:
     """A clockwork as plain values: the ``before`` of an effect, from which it can be set again."""
     values = {name: value for name, value in asdict(clockwork).items() if value not in (None, "")}
     if clockwork.due is not None:
-        values["due"] = clockwork.due.isoformat()
+        values["due"] = written(clockwork.due)
     return values
 
 
 def from_record(values: Mapping[str, Any]) -> Clockwork:
     """The clockwork that `record` wrote down."""
     due = values.get("due")
-    return Clockwork(**{**values, "due": None if due is None else datetime.fromisoformat(due)})
+    return Clockwork(**{**values, "due": None if due is None else wall_time(datetime.fromisoformat(due))})
+
+
+def of(clockwork: Clockwork, mark: str | None) -> bool:
+    """Whether a clockwork rings in the conversation with this mark: it was set there, or in none. None is any."""
+    owner = owner_of(clockwork)
+    return mark is None or owner in ("", mark)
+
+
+def owner_of(clockwork: Clockwork) -> str:
+    """The mark of the conversation whose step has set a clockwork; "" for one of the home file."""
+    return clockwork.id.removeprefix(f"{clockwork.kind}.").partition("@")[0].rpartition(":")[0]
 
 
 def label(clockwork: Clockwork) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from dialogue.splitter import GrammarSplitter
 class Configuration:
     """What a configuration file or the command line can say. Paths are as given; None means the shipped part.
 
-    ``action_endpoint`` is the address of a rasa-sdk action server; ``store`` the path of the journal.
+    ``action_endpoint`` is the address of a rasa-sdk action server; ``repeatable_actions`` names those of its
+    actions that have their effect once even if they are asked twice with the same key ("*": all). ``store`` is the
+    path of the journal, ``keep_days`` how long it remembers what is over (None: for ever).
     """
 
     language: str = "en"
@@ -33,6 +36,8 @@ class Configuration:
     model: Path | None = None
     store: str = ":memory:"
     action_endpoint: str | None = None
+    repeatable_actions: tuple[str, ...] = ()
+    keep_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ def make_assistant(
         home=parts.home,
         voice=parts.responses,
         clock=clock or SystemClock(),
+        keep=None if configuration.keep_days is None else timedelta(days=configuration.keep_days),
     )
 
 
@@ -116,7 +122,8 @@ def _executor(configuration: Configuration, parts: Parts) -> Executor:
     from dialogue.executor import HttpExecutor, InProcessExecutor
 
     if configuration.action_endpoint:
-        return HttpExecutor(configuration.action_endpoint, parts.responses, home=parts.home)
+        known = configuration.repeatable_actions
+        return HttpExecutor(configuration.action_endpoint, parts.responses, home=parts.home, repeatable=known)
     return InProcessExecutor(parts.home, parts.responses)
 
 
@@ -130,8 +137,14 @@ def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Confi
     if unknown:
         raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
     for name, value in values.items():
-        if name != "grammars":
+        if name not in ("grammars", "repeatable_actions", "keep_days"):
             _need_text(path, name, value)
+    days = values.get("keep_days", 1)
+    if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
+        raise ConfigurationError(
+            f"{path}: keep_days: {days!r} is no number of days; write, for example, 'keep_days: 30'"
+        )
+    values["repeatable_actions"] = _names(path, values.get("repeatable_actions") or ())
     for name in ("home", "model"):
         if name in values:
             values[name] = Path(values[name])
@@ -143,6 +156,13 @@ def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Confi
         _need_text(path, "grammars", folder)
     values["grammars"] = tuple(Path(folder) for folder in folders)
     return Configuration(**values)
+
+
+def _names(path: Path | None, found: object) -> tuple[str, ...]:
+    names = [found] if isinstance(found, str) else found
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise ConfigurationError(f"{path}: repeatable_actions: name actions, for example '[action_lock_up]'")
+    return tuple(names)
 
 
 def _need_text(path: Path | None, name: str, value: object) -> None:

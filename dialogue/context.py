@@ -51,11 +51,32 @@ class ContextState:
 
 @dataclass(slots=True)
 class Tracker:
-    """A conversation: its id, its events, and the state after the last of them."""
+    """A conversation: its name, its events, and the state after the last of them.
+
+    The ids of its steps begin with ``mark``, which a store gives to no other conversation, ever: one that is
+    forgotten and begun anew under the same name, or in another journal, has steps of its own. ``dropped_events``
+    and ``dropped_turns`` tell how much there was before the first of the events that is no longer kept.
+    """
 
     conversation: str
     events: list[AnyEvent] = field(default_factory=list)
     state: ContextState = field(default_factory=ContextState)
+    mark: str = ""
+    dropped_events: int = 0
+    dropped_turns: int = 0
+
+    def __post_init__(self) -> None:
+        self.mark = self.mark or self.conversation
+
+    @property
+    def length(self) -> int:
+        """How many events the conversation has had, those dropped included."""
+        return self.dropped_events + len(self.events)
+
+    @property
+    def turns(self) -> int:
+        """How many turns the conversation has had, those dropped included."""
+        return self.dropped_turns + len(self.state.turns)
 
     @classmethod
     def replayed(cls, conversation: str, events: Iterable[AnyEvent]) -> Tracker:

@@ -51,7 +51,8 @@ def _plain(value: Any) -> Any:
         inner = {str(key): _plain(one) for key, one in value.items()}
         return {"is": "dict", "of": inner} if "is" in inner else inner
     if isinstance(value, datetime):
-        return {"is": "datetime", "of": value.isoformat()}
+        folded = {"fold": 1} if value.fold else {}  # the second showing of an hour that the clocks show twice
+        return {"is": "datetime", "of": value.isoformat(), **folded}
     return _plain_dataclass(value)
 
 
@@ -75,7 +76,9 @@ def _restored(value: Any) -> Any:
         return {key: _restored(one) for key, one in value.items()}
     if kind == "dict":
         return {key: _restored(one) for key, one in value["of"].items()}
-    return datetime.fromisoformat(value["of"]) if kind == "datetime" else _restored_dataclass(kind, value)
+    if kind == "datetime":
+        return datetime.fromisoformat(value["of"]).replace(fold=value.get("fold", 0))
+    return _restored_dataclass(kind, value)
 
 
 def _restored_dataclass(kind: Any, value: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
-from dialogue.types import Effect, Question, Request, Schedule, Step, StepStatus, Value
+from dialogue.types import Effect, Question, Request, Schedule, Step, StepStatus, Turn, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,16 @@ class BotUttered:
     text: str
     time: datetime | None = None
     event: Literal["bot"] = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """All that a message with an id came to: what it is answered with if it is delivered again."""
+
+    message_id: str
+    turn: Turn
+    time: datetime | None = None
+    event: Literal["answered"] = "answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ class Mentioned:
 AnyEvent: TypeAlias = (
     UserUttered
     | BotUttered
+    | Answered
     | SlotSet
     | StepPlanned
     | StepChanged

@@ -11,12 +11,15 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from functools import cache, cached_property
+from threading import Lock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dialogue.context import Tracker
 from dialogue.errors import ConfigurationError, GrammarError
 from dialogue.home import SimulatedHome
+from dialogue.instants import written
 from dialogue.types import Effect, Outcome, Request, Step
 
 if TYPE_CHECKING:
@@ -60,6 +63,10 @@ class InProcessExecutor:
             return report.failed("reason_action_broke", error=_short(f"{type(error).__name__}: {error}"))
         return report.outcome(result.events, result.responses)
 
+    def repeatable(self, step: Step) -> bool:
+        """Whether the step's action keeps to its key: the home knows what it did, the journal what was of it."""
+        return self._engine is not None and step.action in self._never_waiting
+
     @cached_property
     def _engine(self) -> Any:
         from rasa_sdk.executor import ActionExecutor  # type: ignore[import-untyped]
@@ -81,7 +88,10 @@ class HttpExecutor:
     """Runs actions at an action server such as ``python -m rasa_sdk``; it fits the `Executor` protocol.
 
     ``endpoint`` comes from the configuration only. If ``home`` is given, it follows what the server reports.
-    A step whose request was sent and not answered properly is *unknown*: it may have been done.
+    A step whose request was sent and not answered properly is *unknown*: it may have been done. The actions named
+    in ``repeatable`` (all, if "*" is among them) are asked again then, as long as there is time: they have their
+    effect once, because they keep to the key in the message's metadata or by their nature. A server that has not
+    answered `_MOST_SILENT` times in a row is left alone for ``rest_seconds``: its steps fail at once.
 
     Raises:
         ConfigurationError: the endpoint is not an http or https address.
@@ -96,6 +106,8 @@ class HttpExecutor:
         connect_seconds: float = 2.0,
         answer_seconds: float = 10.0,
         largest_answer: int = 1 << 20,
+        repeatable: Iterable[str] = (),
+        rest_seconds: float = 10.0,
     ) -> None:
         address = urlsplit(endpoint)
         if address.scheme not in ("http", "https") or not address.hostname:
@@ -108,14 +120,22 @@ class HttpExecutor:
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
         self._largest_answer = largest_answer
+        self._repeatable = frozenset(repeatable)
+        self._circuit = _Circuit(rest_seconds)
+
+    def repeatable(self, step: Step) -> bool:
+        """Whether the configuration says that the step's action has its effect once, however often it is asked."""
+        return step.action in self._repeatable or "*" in self._repeatable
 
     def run(self, step: Step, tracker: Tracker, now: datetime) -> Outcome:
         """What the action server made of the step, within the time allowed for connecting and answering."""
         report = _Report(self._responses, now)
         call = action_call(step, tracker, now, self._responses.language)
         body = json.dumps({**call, "version": _sdk_version()}, default=str).encode()
+        if not self._circuit.closed():
+            return report.failed("reason_unreachable")
         try:
-            status, answer = self._exchange(body)
+            status, answer = self._asked(body, 3 if self.repeatable(step) else 1)
         except _NotSentError:
             return report.failed("reason_unreachable")
         except _NoAnswerError:
@@ -138,23 +158,55 @@ class HttpExecutor:
             return report.unknown("reason_bad_answer")
         return report.outcome(found.get("events"), found.get("responses"))
 
-    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+    def _asked(self, body: bytes, tries: int) -> tuple[int, bytes]:
+        """The server's answer; asked again where it gave none or broke, as often and as long as is allowed."""
+        end, sent = monotonic() + self._answer_seconds, False
+        for number in range(1, tries + 1):
+            last = number == tries or monotonic() + _PAUSE_SECONDS >= end
+            try:
+                status, answer = self._noted(body, end - monotonic())
+                if status < 500 or last:
+                    return status, answer
+                sent = True
+            except _NotSentError:
+                if last and sent:
+                    raise _NoAnswerError from None
+                if last:
+                    raise
+            except _NoAnswerError:
+                sent = True
+                if last:
+                    raise
+            sleep(_PAUSE_SECONDS)
+        raise _NoAnswerError
+
+    def _noted(self, body: bytes, seconds: float) -> tuple[int, bytes]:
+        """One exchange; whether the server answered counts for those to come."""
+        try:
+            found = self._exchange(body, seconds)
+        except (_NotSentError, _NoAnswerError):
+            self._circuit.note(answered=False)
+            raise
+        self._circuit.note(answered=True)
+        return found
+
+    def _exchange(self, body: bytes, seconds: float) -> tuple[int, bytes]:
         with closing(self._connection()) as connection:
             try:
                 connection.connect()
             except OSError as error:
                 raise _NotSentError from error
-            return self._answered(connection, body)
+            return self._answered(connection, body, seconds)
 
-    def _answered(self, connection: HTTPConnection, body: bytes) -> tuple[int, bytes]:
+    def _answered(self, connection: HTTPConnection, body: bytes, seconds: float) -> tuple[int, bytes]:
         """Send and read, cut off when the time is over, also if the answer comes in drops."""
         import socket
         from http.client import HTTPException
         from threading import Timer
 
         wire = connection.sock
-        wire.settimeout(self._answer_seconds)
-        guard = Timer(self._answer_seconds, lambda: wire.shutdown(socket.SHUT_RDWR))
+        wire.settimeout(seconds)
+        guard = Timer(seconds, lambda: wire.shutdown(socket.SHUT_RDWR))
         guard.daemon = True
         guard.start()
         try:
@@ -178,6 +230,38 @@ class HttpExecutor:
     def _path(self) -> str:
         path = self._address.path.rstrip("/")
         return path if path.endswith("/webhook") else f"{path}/webhook"
+
+
+_MOST_SILENT = 5
+_PAUSE_SECONDS = 0.2
+
+
+class _Circuit:
+    """Whether a server is worth asking: not for a while after it has been silent several times in a row.
+
+    When the while is over one step tries; if that is not answered either, the while begins anew.
+    """
+
+    def __init__(self, rest_seconds: float) -> None:
+        self._rest_seconds = rest_seconds
+        self._silent = 0
+        self._until = 0.0
+        self._lock = Lock()
+
+    def closed(self) -> bool:
+        with self._lock:
+            if self._silent < _MOST_SILENT:
+                return True
+            if monotonic() < self._until:
+                return False
+            self._until = monotonic() + self._rest_seconds
+            return True
+
+    def note(self, *, answered: bool) -> None:
+        with self._lock:
+            self._silent = 0 if answered else self._silent + 1
+            if self._silent >= _MOST_SILENT:
+                self._until = monotonic() + self._rest_seconds
 
 
 class _NotSentError(Exception):
@@ -225,14 +309,15 @@ def _message(step: Step, tracker: Tracker, now: datetime, locale: str) -> dict[s
             "confidence": request.confidence if request else 0,
         },
         "entities": [{"entity": entity.name, "value": entity.value} for entity in entities],
-        "metadata": {"now": now.isoformat(), "step_id": _key(step), "locale": locale},
+        "metadata": {"now": written(now), "step_id": _key(step), "locale": locale},
     }
 
 
 def _key(step: Step) -> str:
-    """What makes an effect happen once: the step's id, and for one that repeats also the time of this run."""
+    """What makes an effect happen once: the step's id, and where it may run again also the time of this run."""
     schedule = step.schedule
-    if schedule is None or schedule.every is None or schedule.at is None:
+    repeats = schedule is not None and schedule.every is not None
+    if schedule is None or schedule.at is None or not (repeats or step.reverses is not None):
         return step.id
     return f"{step.id}@{schedule.at.isoformat()}"
 

@@ -19,6 +19,7 @@ from dialogue.devices import LEVELS, MOMENTARY, consequences, folded
 from dialogue.errors import HomeError
 from dialogue.events import EffectHappened
 from dialogue.home_file import Layout, read_home
+from dialogue.instants import instant
 from dialogue.interfaces import Clockwork, Tick
 from dialogue.types import Effect, Value
 
@@ -93,9 +94,14 @@ class SimulatedHome:
             result["track"] = "previous" if change["track"] == "next" else "next"
         return result
 
-    def next_due(self) -> datetime | None:
-        """When the next timer, alarm or reminder falls due (local time); None if none waits for a time."""
-        return min((known.due for known in self._clockworks.values() if known.due), default=None)
+    def next_due(self, mark: str | None = None) -> datetime | None:
+        """When the next timer, alarm or reminder falls due (local time); None if none waits for a time.
+
+        ``mark`` leaves out those of other conversations.
+        """
+        with self.lock:
+            times = [known.due for known in self._clockworks.values() if known.due and clockworks.of(known, mark)]
+        return min(times, key=instant, default=None)
 
     # --- changing
 
@@ -162,15 +168,16 @@ class SimulatedHome:
 
     # --- time
 
-    def tick(self, now: datetime) -> Tick:
+    def tick(self, now: datetime, mark: str | None = None) -> Tick:
         """Let everything that is due by ``now`` happen: timers finish, alarms ring, reminders are said.
 
-        What is waiting for an event that has happened comes first, then what was due earliest.
+        What is waiting for an event that has happened comes first, then what was due earliest. ``mark`` leaves
+        out those of other conversations.
         """
         effects: list[Effect] = []
         ended: list[str] = []
         with self.lock:
-            while (clockwork := self._next_ringing(clockworks.wall_time(now))) is not None:
+            while (clockwork := self._next_ringing(clockworks.wall_time(now), mark)) is not None:
                 effect = clockworks.ringing(clockwork, clockworks.wall_time(now))
                 self.apply(effect)
                 effects.append(effect)
@@ -180,14 +187,16 @@ class SimulatedHome:
                     self._trigger_after_timer(clockwork)
         return Tick(tuple(effects), tuple(ended))
 
-    def _next_ringing(self, now: datetime) -> Clockwork | None:
-        while self._triggered:
-            known = self._clockworks.get(self._triggered.pop(0))
-            if known is not None:
-                return known
-        due = [(clockwork.due, clockwork) for clockwork in self._clockworks.values() if clockwork.due]
-        moment, first = min(due, key=lambda pair: pair[0], default=(None, None))
-        return first if moment is not None and moment <= now else None
+    def _next_ringing(self, now: datetime, mark: str | None) -> Clockwork | None:
+        for clockwork_id in self._triggered:
+            known = self._clockworks.get(clockwork_id)
+            if known is None or clockworks.of(known, mark):
+                self._triggered.remove(clockwork_id)
+                return known or self._next_ringing(now, mark)
+        waiting = (known for known in self._clockworks.values() if clockworks.of(known, mark))
+        due = [(clockwork.due, clockwork) for clockwork in waiting if clockwork.due]
+        moment, first = min(due, key=lambda pair: instant(pair[0]), default=(None, None))
+        return first if moment is not None and instant(moment) <= instant(now) else None
 
     def _trigger(self, target: str, earlier: Mapping[str, Value], later: Mapping[str, Value]) -> None:
         for reminder in self._waiting_for(target):
@@ -214,22 +223,19 @@ class SimulatedHome:
     def remember(self, step_id: str, done: Done) -> None:
         """Note that a step has run; the newest 10,000 are kept."""
         self._done[step_id] = done
-        if len(self._done) > _REMEMBERED_STEPS:
+        while len(self._done) > _REMEMBERED_STEPS:
             self._done.popitem(last=False)
 
-    def forget(self, conversation: str) -> None:
-        """Drop what a conversation has set up (timers, alarms, reminders) and that its steps have run.
-
-        A conversation that later begins under the same name gives its steps the same ids.
-        """
+    def forget(self, mark: str) -> None:
+        """Drop timers, alarms and reminders of the conversation with this mark, and that its steps have run."""
         with self.lock:
-            steps = [step for step in self._done if step.startswith(f"{conversation}:")]
-            for step in steps:
-                del self._done[step]
-            for name in [
-                name for name in self._clockworks if name.partition(".")[2].startswith(f"{conversation}:")
-            ]:
-                del self._clockworks[name]
+            self._done = OrderedDict((step, one) for step, one in self._done.items() if _mark(step) != mark)
+            left = {name: one for name, one in self._clockworks.items() if clockworks.owner_of(one) != mark}
+            self._clockworks = left
+
+
+def _mark(step: str) -> str:
+    return step.partition("@")[0].rpartition(":")[0]
 
 
 def _shown(domain: str, state: Mapping[str, Value]) -> dict[str, Value]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from dialogue.context import ContextState, Tracker
-from dialogue.events import AnyEvent
+from dialogue.events import AnyEvent, EffectHappened
 from dialogue.types import (
     AudioChunk,
     Effect,
     Hypothesis,
+    NotDone,
     Outcome,
     Plan,
+    Question,
     Step,
     Transcript,
     Utterance,
@@ -119,13 +122,28 @@ class Policy(Protocol):
 
 
 class Executor(Protocol):
-    """Does: runs one step's action and reports what came of it; never raises for what an action does."""
+    """Does: runs one step's action and reports what came of it; never raises for what an action does.
+
+    A step is `repeatable` if running it once more, because nobody knows how the first time ended, changes nothing.
+    """
 
     def run(self, step: Step, tracker: Tracker, now: datetime) -> Outcome: ...
 
+    def repeatable(self, step: Step) -> bool: ...
+
 
 class TrackerStore(Protocol):
-    """Remembers: events per conversation, committed before `append` returns."""
+    """Remembers: events per conversation, committed before `append` returns.
+
+    Who serves a conversation is `alone` with it, among threads and processes. `news` are the effects that others
+    have written since it was last asked for them. `drop` deletes the oldest events and turns, not their effects.
+    """
+
+    def alone(self, conversation: str) -> AbstractContextManager[None]: ...
+
+    def news(self) -> Iterable[EffectHappened]: ...
+
+    def drop(self, tracker: Tracker, count: int, turns: int) -> None: ...
 
     def load(self, conversation: str) -> Tracker: ...
 
@@ -148,3 +166,37 @@ class Tick:
 
     effects: tuple[Effect, ...] = ()
     ended: tuple[str, ...] = field(default=())
+
+
+class LivingHome(Home, Protocol):
+    """A home in which time passes and things happen by themselves."""
+
+    def tick(self, now: datetime, mark: str | None = None) -> Tick: ...
+
+    def next_due(self, mark: str | None = None) -> datetime | None: ...
+
+    def apply(self, effect: Effect) -> None: ...
+
+    def replay(self, events: Iterable[EffectHappened]) -> None: ...
+
+    def before(self, device_id: str, change: Mapping[str, Value]) -> dict[str, Value]: ...
+
+    def forget(self, mark: str) -> None: ...
+
+
+class Voice(Protocol):
+    """Says what a turn came to, in one or two sentences, and single sentences by name."""
+
+    def render(self, name: str, /, **slots: Value) -> str: ...
+
+    def summary(
+        self,
+        home: Home,
+        effects: Sequence[Sequence[Effect]],
+        *,
+        now: datetime,
+        scheduled: Sequence[Step] = (),
+        question: Question | None = None,
+        not_done: Sequence[NotDone] = (),
+        answers: Sequence[str] = (),
+    ) -> str: ...

@@ -53,7 +53,7 @@ SEGMENT_COLORS = {
     "filler": "dim",
     "unexplained": "red",
 }
-_SIGNS: Mapping[str, tuple[str, str]] = {
+SIGNS: Mapping[str, tuple[str, str]] = {
     "done": ("✓", "green"),
     "pending": ("…", "blue"),
     "running": ("…", "blue"),
@@ -61,7 +61,7 @@ _SIGNS: Mapping[str, tuple[str, str]] = {
     "asking": ("?", "yellow"),
     "confirming": ("?", "yellow"),
 }
-_NOT_DONE = ("✗", "red")
+NOT_DONE_SIGN = ("✗", "red")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ def _value_words(value: Value) -> str:
 
 
 def _step_line(step: Step, brush: Brush, now: datetime) -> Iterator[str]:
-    sign, color = _SIGNS.get(step.status, _NOT_DONE)
+    sign, color = SIGNS.get(step.status, NOT_DONE_SIGN)
     parts = [(f"{sign} ", color), (step.text or step.action, "")]
     detail = " - ".join(_details(step, now))
     if detail:
@@ -281,14 +281,14 @@ def _details(step: Step, now: datetime) -> Iterator[str]:
         yield ("back again " if step.reverses else "") + schedule_words(step.schedule, now)
     elif step.status in ("asking", "confirming") and step.question is not None:
         yield step.question.text
-    elif step.status not in _SIGNS and step.status != "failed":
+    elif step.status not in SIGNS and step.status != "failed":
         yield {"unknown": "it is not known whether this was done"}.get(step.status, step.status)
     if step.reason:
         yield step.reason
 
 
 def _not_done_line(entry: NotDone, brush: Brush) -> Iterator[str]:
-    sign, color = _NOT_DONE
+    sign, color = NOT_DONE_SIGN
     reason = f" - {entry.reason}" if entry.reason else ""
     yield from _wrapped(brush, "  ", [(f"{sign} ", color), (entry.text, ""), (reason, color)], "    ")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dialogue.context import ContextState
+from dialogue.instants import instant
 from dialogue.types import Condition, Effect, Step, Value
 
 
@@ -29,15 +30,16 @@ class StandingClock:
 
 
 def due(state: ContextState, now: datetime) -> list[Step]:
-    """The scheduled steps whose time has come, the earliest first."""
-    steps = [step for step in state.steps.values() if _at(step) is not None]
-    found = [step for step in steps if (at := _at(step)) is not None and at <= now]
-    return sorted(found, key=lambda step: (_at(step) or now, step.id))
+    """The scheduled steps whose time has come: the earliest first, those of one time as they were planned."""
+    times = [(at, step) for step in state.steps.values() if (at := _at(step)) is not None]
+    found = [(instant(at), step) for at, step in times if instant(at) <= instant(now)]
+    return [step for _, step in sorted(found, key=lambda pair: pair[0])]
 
 
 def next_due(state: ContextState) -> datetime | None:
     """When the next scheduled step is due."""
-    return min((at for step in state.steps.values() if (at := _at(step)) is not None), default=None)
+    times = (at for step in state.steps.values() if (at := _at(step)) is not None)
+    return min(times, key=instant, default=None)
 
 
 def _at(step: Step) -> datetime | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import BinaryIO
 
 from dialogue.assistant import Assistant
 from dialogue.errors import ConfigurationError
+from dialogue.instants import instant, later
 from dialogue.scheduler import StandingClock
 from dialogue.types import Effect, Turn
 
@@ -17,7 +18,7 @@ LONGEST_TEXT = 10_000
 """Characters of one utterance; nobody says more in one breath, and longer input is refused."""
 
 _DIRECTIVES = "write '@wait 10m' (s, m or h) or '@set binary_sensor.rain state=on'"
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 _MOST_BYTES = 4 * LONGEST_TEXT + 2
 
 
@@ -75,14 +76,25 @@ def directive(assistant: Assistant, clock: StandingClock, text: str, conversatio
     """``@wait 10m`` moves the clock and does what falls due; ``@set DEVICE NAME=VALUE`` sets a sensor."""
     words = text[1:].split()
     if len(words) == 2 and words[0] == "wait" and (length := re.fullmatch(r"(\d{1,6})([smh])", words[1])):
-        clock.time += timedelta(**{_UNITS[length[2]]: int(length[1])})
-        return assistant.advance(conversation)
+        return waited(assistant, clock, int(length[1]) * _UNITS[length[2]], conversation)
     if len(words) == 3 and words[0] == "set" and "=" in words[2]:
         attribute, _, value = words[2].partition("=")
         if words[1] not in assistant.home.devices:
             raise ConfigurationError(f"{text!r}: there is no {words[1]!r} in this home; look into its file")
         return assistant.observe(Effect(words[1], {attribute: value}), conversation)
     raise ConfigurationError(f"{text!r}: no such directive; {_DIRECTIVES}")
+
+
+def waited(assistant: Assistant, clock: StandingClock, seconds: float, conversation: str = "default") -> Turn:
+    """Let time pass on a standing clock: what falls due is done when its time comes."""
+    end, turn = later(clock.time, seconds), None
+    while (moment := assistant.next_due(conversation)) is not None and instant(moment) <= instant(end):
+        clock.time = max(moment, clock.time, key=instant)
+        passed = assistant.advance(conversation)
+        turn = passed if turn is None else joined(turn, passed)
+    clock.time = end
+    passed = assistant.advance(conversation)
+    return passed if turn is None else joined(turn, passed)
 
 
 def joined(due: Turn, turn: Turn) -> Turn:

@@ -147,7 +147,7 @@ def test_forget_deletes_a_conversation(run: Run, tmp_path: Path) -> None:
 
 def kept(folder: Path) -> bytes:
     """All bytes of a journal, its write-ahead log included."""
-    return b"".join(path.read_bytes() for path in folder.glob("journal.db*"))
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def test_parse_prints_an_object_per_line(run: Run, typed: Callable[[bytes], None]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dialogue.actions.step import Call, RefusedError, StepAction
 from dialogue.clockworks import label, record
 from dialogue.devices import as_number
+from dialogue.instants import instant, later, written
 from dialogue.interfaces import Clockwork
 from dialogue.types import Value
 
@@ -74,7 +75,7 @@ def left(timer: Clockwork, now: datetime) -> float:
     """How many seconds a timer still has to run."""
     if timer.due is None:
         return timer.remaining or 0
-    return (timer.due - now).total_seconds()
+    return instant(timer.due) - instant(now)
 
 
 def start(call: Call, timer: Clockwork) -> None:
@@ -97,7 +98,7 @@ def pause(call: Call, timer: Clockwork) -> None:
 def resume(call: Call, timer: Clockwork) -> None:
     if timer.due is not None:
         raise RefusedError("reason_not_paused", target="timer")
-    due = call.now + timedelta(seconds=timer.remaining or 0)
+    due = later(call.now, timer.remaining or 0)
     call.do("timer", {"resumed": label(timer), "id": timer.id, "at": _iso(due)}, record(timer))
 
 
@@ -140,8 +141,8 @@ def _named(timer: Clockwork) -> dict[str, Value]:
 
 
 def _after(call: Call, seconds: float) -> datetime:
-    return call.now + timedelta(seconds=seconds)
+    return later(call.now, seconds)
 
 
 def _iso(moment: datetime | None) -> Value:
-    return None if moment is None else moment.isoformat()
+    return None if moment is None else written(moment)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dialogue.actions import alarms, lists, reminders, timers
 from dialogue.actions.home import change_device
 from dialogue.actions.step import Call, RefusedError, StepAction
 from dialogue.clockworks import from_record
+from dialogue.instants import later
 from dialogue.interfaces import Clockwork
 
 _Change = Mapping[str, Any]
@@ -101,7 +102,7 @@ def _restore_timer(call: Call, target: str, change: _Change, before: _Change) ->
 
 def _running_again(call: Call, before: _Change) -> Clockwork:
     """A cancelled timer with what it had left when it was cancelled."""
-    due = call.now + timedelta(seconds=float(before.get("remaining") or 0))
+    due = later(call.now, float(before.get("remaining") or 0))
     return replace(from_record(before), due=due, remaining=None)
 
 

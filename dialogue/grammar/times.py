@@ -33,6 +33,7 @@ from typing import Literal, TypeAlias, cast
 
 from dialogue.grammar.lists import Found, ListValue, ValueTree
 from dialogue.grammar.tokens import Token
+from dialogue.instants import later
 from dialogue.types import Moment, Value
 
 Slots: TypeAlias = Mapping[str, Value]
@@ -177,7 +178,7 @@ def resolve(moment: Moment, now: datetime) -> datetime | None:
 def candidates(moment: Moment, now: datetime) -> tuple[datetime, ...]:
     """The times after ``now`` that can be meant, the earliest first; several if nothing tells them apart."""
     if moment.hour is None:
-        return () if moment.seconds is None else (now + timedelta(seconds=moment.seconds),)
+        return () if moment.seconds is None else (later(now, moment.seconds),)
     hours = _hours(moment)
     if moment.day_of_month is not None:
         return _first_day(_dates(moment, now), _on_a_day(hours, moment), moment, now)
@@ -195,7 +196,7 @@ def candidates(moment: Moment, now: datetime) -> tuple[datetime, ...]:
 def next_repeat(moment: Moment, now: datetime) -> datetime | None:
     """The first time after ``now`` that a repeat comes round; None where an hour is missing or unclear."""
     if moment.seconds is not None and moment.hour is None:
-        return now + timedelta(seconds=moment.seconds)
+        return later(now, moment.seconds)
     hours = _likely(_hours(moment)) if moment.hour is not None else []
     if len(hours) != 1:
         return None

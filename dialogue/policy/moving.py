@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dialogue.grammar.times import length, resolve
+from dialogue.instants import later
 from dialogue.policy import past
 from dialogue.policy.earlier import cancel_steps
 from dialogue.policy.planning import CLOCK_STEPS, Planning, add_step, clock_of, last_step, record
@@ -112,8 +113,8 @@ def _new_due(planning: Planning, request: Request, step: Step) -> datetime | Non
         return _past_the_hour(old, minute, now) if old is not None else None
     seconds = length(said) if isinstance(said, Moment) else None
     if isinstance(direction, int):
-        return old + timedelta(seconds=seconds * direction) if old is not None and seconds is not None else None
-    return now + timedelta(seconds=seconds or 0)
+        return later(old, seconds * direction) if old is not None and seconds is not None else None
+    return later(now, seconds or 0)
 
 
 def _past_the_hour(old: datetime, minute: int, now: datetime) -> datetime:
@@ -138,7 +139,7 @@ def _in_its_unit(planning: Planning, step: Step, amount: Value) -> datetime | No
     for when in _said_of(planning, step):
         if when.moment is not None and when.moment.seconds:
             unit = next(unit for unit in (3600, 60, 1) if when.moment.seconds % unit == 0)
-            return now + timedelta(seconds=amount * unit)
+            return later(now, amount * unit)
         if when.moment is not None and when.moment.hour is not None and 0 < amount <= 24:
             old = _due(planning, step)
             hour = replace(when.moment, hour=int(amount), minute=None, meridiem=None, part=None)

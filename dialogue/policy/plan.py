@@ -114,7 +114,7 @@ class RulePolicy:
         for request in utterance.requests:
             if not _of_others(request) and request.entities:
                 scene.spoken_of.update(devices_of(request, scene))
-        prefix = f"{tracker.conversation}:{len(tracker.state.turns)}"
+        prefix = f"{tracker.mark}:{tracker.turns}"
         planning = Planning(scene, tracker, self.say, prefix, utterance.requests, doubtful=doubtful)
         for dropped in utterance.dropped:
             scene.groups.append(_would_change(dropped, scene))

@@ -297,7 +297,7 @@ def clock_of(planning: Planning, step: Step) -> Clockwork | None:
     """The timer, alarm or reminder that a step has set and that is still there."""
     kind = CLOCK_STEPS.get(step.action, "")
     works = planning.scene.home.clockworks(kind) if kind and step.status == "done" else ()
-    return next((work for work in works if work.id.endswith(step.id)), None)
+    return next((work for work in works if work.id == f"{kind}.{step.id}"), None)
 
 
 def spelled(planning: Planning, targets: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
 from dialogue.grammar.times import length, next_repeat, resolve
+from dialogue.instants import later
 from dialogue.policy.conditions import resolved
 from dialogue.policy.targets import Scene
 from dialogue.types import Condition, Moment, Request, Schedule, When
@@ -116,5 +117,5 @@ def near(moment: Moment, old: datetime, now: datetime) -> datetime | None:
 def back_at(timing: Timing, start: datetime) -> datetime | None:
     """When a step that starts at ``start`` is reversed."""
     if timing.back_after is not None:
-        return start + timedelta(seconds=timing.back_after)
+        return later(start, timing.back_after)
     return timing.back_at

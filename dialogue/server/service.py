@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from dialogue.assistant import Assistant
 from dialogue.context import ContextState, Tracker
 from dialogue.due import Agenda, happened
-from dialogue.events import AnyEvent, UserUttered
+from dialogue.events import AnyEvent
 from dialogue.grammar.outline import Asks, Intent
 from dialogue.interfaces import Clockwork
 from dialogue.policy.pointed import Way, refusal, take_back
@@ -68,7 +68,7 @@ def guarded(assistant: Assistant) -> Assistant:
     """The same assistant for several threads, each in a conversation of its own."""
     home_lock = getattr(assistant.home, "lock", None) or RLock()
     parts: dict[str, Any] = {name: getattr(assistant, name) for name in ("policy", "voice", "home")}
-    held = {name: Guarded(part, home_lock) for name, part in parts.items()}
+    held: dict[str, Any] = {name: Guarded(part, home_lock) for name, part in parts.items()}
     return replace(assistant, splitter=Guarded(assistant.splitter, Lock()), **held)
 
 
@@ -150,7 +150,7 @@ class Service:
     def advance(self, conversation: str) -> None:
         """Do what has fallen due in a conversation, and keep it for the conversation's next answer."""
         turn = self.assistant.advance(conversation)
-        self.agenda.note(conversation, turn)
+        self.agenda.look(conversation)
         if happened(turn):
             kept = self._meanwhile.setdefault(conversation, deque(maxlen=REMEMBERED_DUE))
             kept.append(turn_shape(turn, self.assistant.home))
@@ -159,7 +159,7 @@ class Service:
         if said.conversation in self.agenda.due(self.assistant.clock.now()):
             self.advance(said.conversation)
         turn = self.assistant.hear(said.words, said.conversation, message_id=said.message_id, area=said.area)
-        self.agenda.note(said.conversation, turn)
+        self.agenda.look(said.conversation)
         meanwhile = list(self._meanwhile.pop(said.conversation, ()))
         return {
             "conversation": said.conversation,
@@ -181,23 +181,12 @@ class Service:
             known = self._answers.get(key)
         if known is not None:
             return known
-        self._need_unserved(said.conversation, said.message_id)
         answer = turn()
         with self._lock:
             self._answers[key] = answer
             while len(self._answers) > REMEMBERED_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
-
-    def _need_unserved(self, conversation: str, message_id: str) -> None:
-        for event in self.assistant.store.load(conversation).events:
-            if isinstance(event, UserUttered) and event.message_id == message_id:
-                raise RefusedError(
-                    409,
-                    f"the message {message_id!r} was served before, and its answer is no longer kept",
-                    "message_id",
-                    "ask what was done, or send a new message with another message_id",
-                )
 
     # --- conversations
 
@@ -227,15 +216,15 @@ class Service:
 
     def forget(self, name: str) -> dict[str, Any]:
         """Delete all that is known of a conversation, in the journal and in memory, and what it has set up."""
-        count = len(self.tracker(name).events)
-        self.assistant.home.forget(name)
+        tracker = self.tracker(name)
+        self.assistant.home.forget(tracker.mark)
         self._meanwhile.pop(name, None)
         with self._lock:
             for key in [key for key in self._answers if key[0] == name]:
                 del self._answers[key]
         self.assistant.store.forget(name)
         self.agenda.look(name)
-        return {"conversation": name, "events": count}
+        return {"conversation": name, "events": len(tracker.events)}
 
     # --- steps
 
