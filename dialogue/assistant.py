@@ -178,7 +178,7 @@ def _drop(store: TrackerStore, tracker: Tracker, before: datetime) -> bool:
     state, count, turns = tracker.state, 0, 0
     asked = {question.step for question in state.questions}
     starts = [place for place, event in enumerate(tracker.events) if isinstance(event, UserUttered)]
-    for turn, end in zip(state.turns, [*starts[1:], len(tracker.events)], strict=True):
+    for turn, end in zip(state.turns, [*starts[1:], len(tracker.events)], strict=False):
         time = tracker.events[end - 1].time
         open_steps = [one for one in turn.steps if state.steps[one].status not in _ENDED or one in asked]
         if open_steps or time is None or instant(time) > instant(before):

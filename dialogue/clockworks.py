@@ -21,7 +21,7 @@ REPEATS = ("hour", "day", "weekday", "weekend", "week")
 
 def wall_time(moment: datetime) -> datetime:
     """The moment as the clock on the wall shows it, without a zone."""
-    return moment.replace(tzinfo=None) if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
+    return moment if moment.tzinfo is None else datetime.fromtimestamp(moment.timestamp())
 
 
 def record(clockwork: Clockwork) -> dict[str, Value]:

@@ -164,7 +164,7 @@ class HttpExecutor:
         for number in range(1, tries + 1):
             last = number == tries or monotonic() + _PAUSE_SECONDS >= end
             try:
-                status, answer = self._noted(body, end - monotonic())
+                status, answer = self._noted(body, max(end - monotonic(), _SHORTEST_SECONDS))
                 if status < 500 or last:
                     return status, answer
                 sent = True
@@ -234,6 +234,7 @@ class HttpExecutor:
 
 _MOST_SILENT = 5
 _PAUSE_SECONDS = 0.2
+_SHORTEST_SECONDS = 0.05
 
 
 class _Circuit:

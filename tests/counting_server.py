@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         self.kill_if("before")
         with (FOLDER / "effects").open("a") as stream:
             stream.write(f"{key} {call['next_action']}\n")
-        self.known[key] = json.dumps({"events": [effects_of(call, key)], "responses": []}).encode()
+        self.known[key] = json.dumps({"events": [effects_of(call)], "responses": []}).encode()
         self.kill_if("after")
         self.answer(self.known[key])
 
@@ -59,14 +59,14 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
-def effects_of(call: dict[str, Any], key: str) -> dict[str, Any]:
+def effects_of(call: dict[str, Any]) -> dict[str, Any]:
     slots = call["tracker"]["slots"]
     if call["next_action"] == "action_change_devices":
         found = [{"target": one, "change": slots["change"], "before": {"state": "?"}} for one in slots["targets"]]
     elif call["next_action"] == "action_add_to_list":
         found = [{"target": slots["list"], "change": {"added": one}, "before": {}} for one in slots["items"]]
     else:
-        found = [{"target": "timer", "change": {"started": slots["seconds"], "id": f"timer.{key}"}, "before": {}}]
+        found = [{"target": "query", "change": {"answered": call["next_action"]}}]
     return {"event": "slot", "name": "effects", "value": found}
 
 

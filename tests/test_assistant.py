@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from dialogue.context import Tracker
 from dialogue.events import BotUttered, StepChanged, UserUttered
 from dialogue.interfaces import Executor
 from dialogue.scheduler import StandingClock
+from dialogue.tracker_store import SqliteTrackerStore
 from dialogue.typed import waited
 from dialogue.types import Effect, Hypothesis, Outcome, Step, Transcript, Turn, Word
 
@@ -348,3 +350,92 @@ def test_what_falls_due_together_is_done_in_order(assistant: Assistant, clock: S
     clock.time += timedelta(minutes=15)
     assert [effect.target for effect in assistant.advance().effects] == ["light.porch", "light.desk_lamp"]
     assert assistant.advance().effects == ()
+
+
+# --- delivered twice, kept for a while --------------------------------------------------
+
+
+def test_a_message_delivered_twice_has_one_effect_and_one_answer(tmp_path: Path) -> None:
+    """Also after a restart, and when others have spoken in between; another id is another message."""
+    first, _ = at_home(tmp_path)
+    turn = first.hear("add rice to the shopping list", message_id="m1")
+    first.hear("turn on the porch light", message_id="m2")
+    assert first.hear("add rice to the shopping list", message_id="m1") == turn
+    again, _ = at_home(tmp_path)
+    assert again.hear("add rice to the shopping list", message_id="m1") == turn
+    assert again.home.lists["list.shopping"].items.count("rice") == 1
+    users = [event for event in again.store.load("default").events if isinstance(event, UserUttered)]
+    assert [event.message_id for event in users] == ["m1", "m2"]
+
+
+def test_a_message_delivered_to_many_threads_at_once(tmp_path: Path) -> None:
+    """Eight threads with one message: one effect, eight equal answers."""
+    assistant, _ = at_home(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        turns = list(pool.map(lambda _: assistant.hear("add rice to the shopping list", message_id="m"), range(8)))
+    assert all(turn == turns[0] for turn in turns)
+    assert len(list(assistant.store.effects())) == 1  # type: ignore[attr-defined]
+
+
+def test_what_is_over_is_forgotten_after_a_while(tmp_path: Path) -> None:
+    """Old turns go when their time is over, those with something planned stay; ids go on, and so does the home."""
+    assistant, clock = at_home(tmp_path)
+    assistant.keep = timedelta(days=30)
+    assistant.hear("add persimmons to the shopping list")
+    assistant.hear("turn on the porch light and start the vacuum every monday at nine")
+    assistant.hear("what time is it")
+    clock.time += timedelta(days=31)
+    assistant.hear("turn on the kettle")
+    tracker = assistant.store.load("default")
+    assert [turn.text[:10] for turn in tracker.state.turns] == ["turn on th", "what time ", "turn on th"]
+    assert tracker.turns == 4
+    assert list(tracker.state.steps)[-1].startswith(f"{tracker.mark}:3.")
+    again, _ = at_home(tmp_path)
+    assert "persimmons" in again.home.lists["list.shopping"].items
+    assert again.home.state("light.porch")["state"] == "on"
+
+
+def test_the_ids_of_a_forgotten_conversation_are_not_used_again(tmp_path: Path) -> None:
+    """A key that an action server may remember is never given to another step."""
+    ids = []
+    for _ in range(2):
+        assistant, _ = at_home(tmp_path)
+        assistant.hear("turn on the porch light")
+        ids += assistant.store.load("default").state.steps
+        assistant.store.forget("default")
+    assert len(set(ids)) == 2
+
+
+# --- dependants -------------------------------------------------------------------------
+
+
+def test_what_depends_on_an_open_question_waits_for_it(assistant: Assistant) -> None:
+    """ "If that works" is not decided before that is: the door is locked after the answer, not before."""
+    turn = assistant.hear("turn on the lamp and if that works lock the side door")
+    assert turn.effects == ()
+    assert statuses(assistant) == ["asking", "pending"]
+    assert [one.target for one in assistant.hear("the desk lamp").effects] == ["light.desk_lamp", "lock.side_door"]
+
+
+def test_what_depends_on_a_withdrawn_question_is_skipped_and_named(assistant: Assistant) -> None:
+    """What was to follow something that is taken back does not happen, and that is said."""
+    assistant.hear("turn on the lamp and if that works lock the side door")
+    turn = assistant.hear("never mind")
+    assert turn.effects == ()
+    assert any("lock the side door" in report.text for report in turn.not_done)
+
+
+# --- replayed ---------------------------------------------------------------------------
+
+
+def test_state_is_what_replaying_the_events_gives(tmp_path: Path) -> None:
+    """After every turn of a long conversation, the state while it goes on is the one read back from the file."""
+    assistant, clock = at_home(tmp_path)
+    for text in (*CONVERSATION, "start the vacuum every day at nine", "undo all of it"):
+        assistant.hear(text)
+        clock.time += timedelta(minutes=7)
+        assistant.advance()
+        live = assistant.store.load("default")
+        read = SqliteTrackerStore(tmp_path / "journal.db").load("default")
+        assert (read.events, read.state) == (live.events, live.state)
+        assert Tracker.replayed("default", read.events).state == live.state

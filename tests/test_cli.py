@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ FIXTURES = ROOT / "audio_fixtures" / "en"
 SPOKEN = "turn on the corner lamp and the porch light"
 KEYS = ["requests", "effects", "scheduled", "asked", "not_done", "responses"]
 NOW = "2026-03-02T18:00:00"
-COMMANDS = ("say", "chat", "batch", "mic", "serve", "parse", "models", "check", "evaluate", "forget")
+COMMANDS = ("say", "chat", "batch", "mic", "serve", "parse", "models", "check", "evaluate", "plan", "forget")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -143,6 +144,31 @@ def test_forget_deletes_a_conversation(run: Run, tmp_path: Path) -> None:
     assert run("forget", "den", "--store", store)[:2] == (0, "forgotten: den\n")
     assert b"side door" not in kept(tmp_path)
     assert "there are: none" in refusal(run("forget", "den", "--store", store))
+
+
+def test_plan_draws_what_a_conversation_led_to(run: Run, tmp_path: Path) -> None:
+    """A tree of turns and steps with times, how they stand and why; from the journal alone."""
+    store = ("--store", tmp_path / "journal.db")
+    said = (
+        "turn off the desk lamp at ten past eight pm and turn on the kettle and if that works lock the side door",
+        "turn on the ceiling fan for ten minutes",
+        "set a timer",
+        "@wait 10m",
+        "undo the first one",
+    )
+    run("say", *store, "--now", NOW, *said)
+    code, out, _ = run("plan", "default", *store, "--no-color")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("2026-03-02 18:00:00  “turn off the desk lamp at ten past eight pm")
+    assert any(re.fullmatch(r"[├└]─ … turn off the desk lamp · scheduled at 20:10", line) for line in lines)
+    door = next(place for place, line in enumerate(lines) if "lock the side door · done" in line)
+    assert lines[door].startswith(" ") and "only if that works" in lines[door]
+    assert "lock.side_door: state locked" in lines[door + 1]
+    back = next(line for line in lines if "(taken back)" in line)
+    assert back.strip().startswith("└─") and "18:10:00" in back
+    assert any("? set a timer · asking 18:00:00 · for how long shall the timer run?" in line for line in lines)
+    assert "there are: default" in refusal(run("plan", "attic", *store))
 
 
 def kept(folder: Path) -> bytes:

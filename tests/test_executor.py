@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from http.client import HTTPConnection
@@ -217,11 +218,24 @@ def asked(port: int, path: str) -> Any:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a real ``rasa_sdk`` action server that plays in a small home of its own."""
     folder = tmp_path_factory.mktemp("server")
+    with serving("dialogue.actions", ROOT, folder) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a real ``rasa_sdk`` action server whose actions misbehave (`served_actions`)."""
+    with serving("served_actions", ROOT / "tests", tmp_path_factory.mktemp("strangers")) as port:
+        yield port
+
+
+@contextmanager
+def serving(actions: str, where: Path, folder: Path) -> Iterator[int]:
     port = free_port()
     environment = {**os.environ, "SANIC_HOST": "127.0.0.1", "ONEBREATH_HOME": str(written(folder))}
-    command = [sys.executable, "-m", "rasa_sdk", "--actions", "dialogue.actions", "-p", str(port)]
+    command = [sys.executable, "-m", "rasa_sdk", "--actions", actions, "-p", str(port)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
         try:
             wait_for_server(process, port, folder / "log")
             yield port
@@ -278,6 +292,40 @@ def test_the_server_knows_no_such_action(server: int, responses: Responses) -> N
     """Its 404 is a failure that names the action."""
     outcome = run(HttpExecutor(f"http://127.0.0.1:{server}", responses), "action_fly")
     assert (outcome.status, outcome.reason) == ("failed", "nothing can do action_fly")
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "reason"),
+    [
+        ("action_rejects", "failed", "not today"),
+        ("action_breaks", "unknown", "HTTP 500"),
+        ("action_wants_the_domain", "failed", "refused"),
+        ("action_flies", "failed", "nothing can do action_flies"),
+        ("action_sleeps", "unknown", "in time"),
+        ("action_says_ten_megabytes", "unknown", "cannot be read"),
+        ("action_garbles", "unknown", "cannot be read"),
+    ],
+)
+def test_strangers_actions_end_in_time(
+    strangers: int, responses: Responses, action: str, status: str, reason: str
+) -> None:
+    """At a real server: refused, broken, without its domain, missing, asleep, much too much, and nonsense."""
+    executor = HttpExecutor(f"http://127.0.0.1:{strangers}", responses, answer_seconds=2)
+    began = time.monotonic()
+    outcome = run(executor, action)
+    assert time.monotonic() - began < 4
+    assert (outcome.status, reason in outcome.reason) == (status, True)
+
+
+def test_only_what_may_be_repeated_is_asked_again(strangers: int, responses: Responses) -> None:
+    """An action that breaks once is done if it is declared repeatable, with the same key, else it is unknown."""
+    plain = HttpExecutor(f"http://127.0.0.1:{strangers}", responses)
+    sure = HttpExecutor(f"http://127.0.0.1:{strangers}", responses, repeatable=["action_breaks_once"])
+    assert run(plain, "action_breaks_once", step="once").status == "unknown"
+    assert run(sure, "action_breaks_once", step="twice").status == "done"
+    (seen,) = run(plain, "action_tells_seen").responses
+    assert seen.split().count("once") == 1
+    assert seen.split().count("twice") == 2
 
 
 # --- servers that misbehave
@@ -384,3 +432,53 @@ def test_an_endpoint_that_is_no_address_is_named(responses: Responses, endpoint:
     """A mistake in the configuration is told before anything runs."""
     with pytest.raises(ConfigurationError, match="action endpoint"):
         HttpExecutor(endpoint, responses)
+
+
+def counted(behave: Behave) -> tuple[str, list[int]]:
+    """A server for any number of requests, and how many have come."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    came: list[int] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                wire, _ = listener.accept()
+            except OSError:
+                return
+            with wire:
+                read_request(wire)
+                came.append(1)
+                behave(wire)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}", came
+
+
+def test_asking_again_ends_with_the_time(responses: Responses) -> None:
+    """However often a silent server may be asked, the step ends when its time is over."""
+    address, came = counted(lambda wire: time.sleep(0.3))
+    executor = HttpExecutor(address, responses, answer_seconds=0.5, repeatable=["*"])
+    began = time.monotonic()
+    assert run(executor, "action_x").status == "unknown"
+    assert time.monotonic() - began < 1.5
+    assert 1 <= len(came) <= 3
+
+
+def test_a_silent_server_is_left_alone(responses: Responses) -> None:
+    """After five requests without an answer the next steps fail at once; after a while one tries again."""
+    silent = [True]
+
+    def behave(wire: socket.socket) -> None:
+        if not silent[0]:
+            answering(200, report([]))(wire)
+
+    address, came = counted(behave)
+    executor = HttpExecutor(address, responses, rest_seconds=0.5)
+    assert [run(executor, "action_x").status for _ in range(5)] == ["unknown"] * 5
+    outcomes = [run(executor, "action_x") for _ in range(4)]
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 4
+    assert len(came) == 5
+    silent[0] = False
+    time.sleep(0.6)
+    assert [run(executor, "action_x").status for _ in range(2)] == ["done"] * 2
+    assert len(came) == 7

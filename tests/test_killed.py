@@ -165,7 +165,7 @@ def swept(tmp_path: Path, kind: str, where: str, when: str, number: int) -> Row:
 
 @pytest.mark.parametrize("kind", ["aware", "unaware"])
 def test_a_kill_at_any_point_loses_nothing_and_does_nothing_twice(tmp_path: Path, kind: str) -> None:
-    """Four steps at a server: all are done once, or, where it does not keep to keys, reported as unknown."""
+    """Four steps at a server: all are done once, or reported as unknown where it does not keep to keys."""
     rows = [swept(tmp_path, kind, *point) for point in points()]
     print(f"\n{kind}: {len(rows)} points")
     for row in rows:
@@ -284,7 +284,7 @@ def test_what_was_cut_off_long_ago_is_reported_not_done(tmp_path: Path) -> None:
 
 
 def test_the_command_itself_is_killed(tmp_path: Path) -> None:
-    """`onebreath say`, killed while its server is at work, says so when it is run again, and does the rest."""
+    """`onebreath say`, killed while its action server is at work, says so the next time, and does the rest."""
     folder = tmp_path / "server"
     with counting(folder, "unaware") as port:
         configuration = tmp_path / "onebreath.yaml"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 
 from dialogue.context import Tracker
 from dialogue.errors import StoreError
+from dialogue.event_json import written as json_of
 from dialogue.events import (
+    Answered,
     AnyEvent,
     BotUttered,
     EffectHappened,
@@ -29,7 +33,21 @@ from dialogue.events import (
 )
 from dialogue.interfaces import TrackerStore
 from dialogue.tracker_store import SCHEMA_VERSION, SqliteTrackerStore
-from dialogue.types import Condition, Effect, Entity, Moment, Question, Reading, Request, Schedule, Step, When
+from dialogue.types import (
+    Condition,
+    Effect,
+    Entity,
+    Moment,
+    Plan,
+    Question,
+    Reading,
+    Request,
+    Schedule,
+    Step,
+    Turn,
+    Utterance,
+    When,
+)
 
 NOW = datetime(2026, 3, 2, 18)
 CONDITION = Condition("sensor.outside", "value", "<", 0, event=True, text="it freezes")
@@ -73,6 +91,7 @@ EVENTS: list[AnyEvent] = [
     Mentioned((("light.lamp", "lock.gate"), ("list.shopping",))),
     SlotSet("area", None),
     BotUttered("Lamp off.", NOW),
+    Answered("message-1", Turn("turn it off", Utterance("turn it off", (REQUEST,)), Plan((STEP,)), asked=None)),
 ]
 
 
@@ -186,6 +205,105 @@ def all_bytes(folder: Path) -> bytes:
     """Every byte and every file name below a folder."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return b"".join(path.name.encode() + path.read_bytes() for path in files)
+
+
+def test_a_conversation_begun_anew_has_other_step_ids(tmp_path: Path) -> None:
+    """A mark is kept with the conversation, and neither another journal nor a new beginning gives it again."""
+    path = tmp_path / "journal.db"
+    marks = set()
+    for _ in range(3):
+        store = SqliteTrackerStore(path)
+        tracker = store.load("c")
+        store.append(tracker, [BotUttered("hello")])
+        assert SqliteTrackerStore(path).load("c").mark == store.load("c").mark == tracker.mark
+        marks.add(tracker.mark)
+        store.forget("c")
+    marks |= {SqliteTrackerStore(":memory:").load("c").mark for _ in range(3)}
+    assert len(marks) == 6
+
+
+def test_what_others_wrote_is_news_once(tmp_path: Path) -> None:
+    """The effects of other processes are told once and in order, one's own never."""
+    path = tmp_path / "journal.db"
+    mine, other = SqliteTrackerStore(path), SqliteTrackerStore(path)
+    mine.append(mine.load("a"), [EffectHappened("1", Effect("x", {"state": "on"}))])
+    other.append(other.load("b"), [EffectHappened("2", Effect("x", {"state": "off"})), BotUttered("done")])
+    other.append(other.load("b"), [EffectHappened("3", Effect("x", {"state": "on"}))])
+    assert [event.step_id for event in mine.news()] == ["2", "3"]
+    assert list(mine.news()) == []
+    assert [event.step_id for event in other.news()] == ["1"]
+
+
+def test_the_oldest_is_dropped_and_the_home_stays(tmp_path: Path) -> None:
+    """Words, requests and answers go, byte for byte; effects stay as the home's, and numbers go on as before."""
+    path = tmp_path / "journal.db"
+    store = SqliteTrackerStore(path)
+    changed = EffectHappened("c:0.1.1", Effect("light.lamp", {"state": "on"}))
+    store.append(store.load("c"), [UserUttered("persimmon"), changed, BotUttered("persimmons")])
+    store.append(store.load("c"), [UserUttered("kiwi"), BotUttered("kiwis")])
+    known = store.load("c")
+    store.drop(known, 3, 1)
+    for one in (store, SqliteTrackerStore(path)):
+        left = one.load("c")
+        assert left.events == [UserUttered("kiwi"), BotUttered("kiwis")]
+        assert (left.mark, left.length, left.turns) == (known.mark, 5, 2)
+        assert list(one.effects()) == [changed]
+        assert one.conversations() == ("c",)
+    store.append(store.load("c"), [UserUttered("plum")])
+    assert SqliteTrackerStore(path).load("c").length == 6
+
+
+VERSION_1 = """
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, conversation TEXT NOT NULL, sequence INTEGER NOT NULL,
+    time TEXT, event TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (conversation, sequence));
+CREATE INDEX effects ON events (id) WHERE event = 'effect';
+PRAGMA user_version = 1;
+"""
+
+
+def test_an_older_journal_is_taken_over(tmp_path: Path) -> None:
+    """One of the first version opens with all its events, its steps keep their ids, and it can be continued."""
+    path = tmp_path / "journal.db"
+    database = sqlite3.connect(path)
+    database.executescript(VERSION_1)
+    events = [*EVENTS, StepPlanned(replace(STEP, id="c:7.1.1"))]
+    rows = [("c", place, None, event.event, json_of(event)) for place, event in enumerate(events)]
+    insert = "INSERT INTO events (conversation, sequence, time, event, data) VALUES (?, ?, ?, ?, ?)"
+    with database:
+        database.executemany(insert, rows)
+    database.close()
+    for _ in range(2):
+        store = SqliteTrackerStore(path)
+        tracker = store.load("c")
+        assert (tracker.events[: len(events)], tracker.mark) == (events, "c")
+        assert tracker.state.steps["c:7.1.1"].status == "scheduled"
+        store.append(tracker, [BotUttered("and on")])
+        assert SqliteTrackerStore(path).load("c").events == tracker.events
+        store.close()
+    (version,) = sqlite3.connect(path).execute("PRAGMA user_version").fetchone()
+    assert version == SCHEMA_VERSION
+
+
+def test_one_at_a_time_in_the_order_they_came(tmp_path: Path) -> None:
+    """Threads wait for each other in one conversation, first come first served, and not in different ones."""
+    store = SqliteTrackerStore(tmp_path / "journal.db")
+    order: list[int] = []
+
+    def serve(number: int) -> None:
+        with store.alone("c"):
+            order.append(number)
+
+    with store.alone("c"):
+        threads = []
+        for number in range(12):
+            threads.append(threading.Thread(target=serve, args=(number,)))
+            threads[-1].start()
+            time.sleep(0.01)
+        with store.alone("d"):
+            assert order == []
+    for thread in threads:
+        thread.join(5)
+    assert order == list(range(12))
 
 
 # --- trouble
